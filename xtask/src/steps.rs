@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 47] = [
+pub(crate) const ON_BOTH: [&str; 48] = [
     "access::",
     "agents::",
     "brought::",
@@ -69,6 +69,7 @@ pub(crate) const ON_BOTH: [&str; 47] = [
     "saml_naming::",
     "saml_trust::",
     "scim::",
+    "second_account::",
     "seen::",
     "suggesting::",
     "tabs::",

@@ -23,7 +23,7 @@ use self::names::SIGN_IN_NAMES;
 use crate::oidc::preset;
 
 pub use forgetting::forget;
-pub use keeping::keep;
+pub use keeping::{is_word_of, keep};
 pub use names::{NotAFacet, claim_key, is_of_the_sign_in};
 
 /// The most groups of one person that claims may carry; more count as cut off.

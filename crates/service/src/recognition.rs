@@ -15,6 +15,7 @@ mod linking;
 use std::collections::BTreeMap;
 
 use portcullis_domain::Timestamp;
+use portcullis_domain::access::resolve;
 use portcullis_domain::cause::Actor;
 use portcullis_domain::connection::{Connection, ConnectionKind, Guests, Link};
 use portcullis_domain::directory_user::DirectoryUser;
@@ -26,7 +27,7 @@ use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use portcullis_oidc::preset::Preset;
 use portcullis_store::db::Lock;
 use portcullis_store::directory_user::DirectoryUserQuery;
-use portcullis_store::{Tx, connection, directory_user, domain, grant, membership, role, tombstone};
+use portcullis_store::{Tx, connection, directory_user, domain, facts, grant, membership, role, tombstone};
 
 use self::known::{known_here, put_there};
 use self::linking::{
@@ -34,6 +35,7 @@ use self::linking::{
 };
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
+use crate::membership::rank_of;
 use crate::newcomer::{hold_names, must_be_nobody_else};
 use crate::oidc::preset;
 use crate::refusal::SignInRefusal;
@@ -68,7 +70,7 @@ pub type Admission = Result<Opened, SignInRefusal>;
 /// Lets somebody in: finds who it is, keeps what the claims say, settles their access and opens a session.
 ///
 /// What a provider says of a member whom it knows by a link is kept even if it takes their way in away: the inner
-/// result is the refusal then.
+/// result is the refusal then. But nothing is kept by a link that is believed less far than its member stands already.
 ///
 /// # Errors
 /// [`ServiceError::SignIn`]; nothing is kept then.
@@ -103,6 +105,7 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
     let (link, standing) = recognize(tx, moment, &connection, wish)?;
     let id = link.membership;
     if connection.directory.is_none() {
+        must_be_heard(tx, arrival, &link, moment.now)?;
         claims::keep(tx, moment, arrival, id, wish.request)?;
     }
     let cause = match connection.directory {
@@ -193,6 +196,28 @@ fn waits_for_an_owner(
 enum Standing {
     Linked,
     New,
+}
+
+/// Refuses what an account says of a member who stands above whoever said that it is theirs: it would take away what their own
+/// account said, and lower them until it opens
+/// ([why](../../../docs/decisions/0066-what-came-by-a-link-is-believed-no-further-than-the-link.md)). What it said itself it
+/// may take back.
+fn must_be_heard(
+    tx: &mut Tx<'_>,
+    arrival: &Arrival,
+    link: &Link,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
+    if link.believed_up_to == Rank::ROOT || claims::is_word_of(tx, arrival, link.membership)? {
+        return Ok(());
+    }
+    let member = membership::find_locked(tx, link.membership)?.ok_or(SignInRefusal::MemberInactive)?;
+    // As they stand by what is said until now, whatever of it is not carried out yet.
+    let access = resolve(&facts::of(tx, &member)?, now).access;
+    if rank_of(tx, member.organization, access.role.as_ref())? > link.believed_up_to {
+        return Err(SignInRefusal::OwnSessionOnly.into());
+    }
+    Ok(())
 }
 
 /// A link as it is believed now; or why it opens nothing: it does not follow its member above whoever could have said whose it

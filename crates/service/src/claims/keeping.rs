@@ -40,6 +40,19 @@ pub fn keep(
     }
 }
 
+/// Whether what the claims say of a member until now is what this very account said.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn is_word_of(
+    tx: &mut Tx<'_>,
+    arrival: &Arrival,
+    membership: MembershipId,
+) -> Result<bool, ServiceError> {
+    let before = Before::find(tx, arrival, membership)?;
+    Ok(before.over.is_empty() && before.told.is_some_and(|user| is_called_so(arrival, &user)))
+}
+
 /// What the claims of a connection said of somebody before.
 struct Before {
     /// The row that goes on, under whatever name the provider gave them.
@@ -56,13 +69,18 @@ impl Before {
         let connection = &arrival.connection;
         let mut over = directory_user::of_membership(tx, membership)?;
         over.retain(|user| user.directory == connection.claims_directory);
-        let name = |user: &DirectoryUser| user.external_id.clone().unwrap_or_default();
-        let is_called_so = |user: &DirectoryUser| arrival.subjects().any(|subject| subject == name(user));
-        let is_of_provider = |user: &DirectoryUser| is_subject_of(connection, &name(user));
-        over.sort_by_key(|user| (is_of_provider(user), is_called_so(user), user.created_at, user.id));
+        let is_of_provider =
+            |user: &DirectoryUser| is_subject_of(connection, user.external_id.as_deref().unwrap_or_default());
+        over.sort_by_key(|user| {
+            (is_of_provider(user), is_called_so(arrival, user), user.created_at, user.id)
+        });
         let told = over.pop_if(|user| is_of_provider(user));
         Ok(Self { told, over })
     }
+}
+
+fn is_called_so(arrival: &Arrival, user: &DirectoryUser) -> bool {
+    user.external_id.as_deref().is_some_and(|name| arrival.subjects().any(|subject| subject == name))
 }
 
 fn keep_user(

@@ -47,6 +47,8 @@ mod saml_naming;
 #[cfg(test)]
 mod saml_trust;
 #[cfg(test)]
+mod second_account;
+#[cfg(test)]
 mod seen;
 #[cfg(test)]
 mod suggesting;

@@ -436,7 +436,7 @@ async fn what_came_by_a_connection_of_somebody_below_owner_acts_as_no_owner_befo
 
 /// Ada's link, seen by the steward and opened by whoever has it: the session that this made, a key that the session issued,
 /// and the browser.
-async fn by_a_seen_link(world: &World) -> (String, String, Browser) {
+pub async fn by_a_seen_link(world: &World) -> (String, String, Browser) {
     let steward = steward(world).await;
     let link = invited_by(world, &steward, "member").await;
     let mut browser = Browser::new().unwrap();

@@ -30,7 +30,7 @@ async fn unconfirmed(world: &World) -> (Value, String, String) {
 }
 
 /// Links another account at a connection from that browser's session.
-async fn linked(world: &World, browser: &mut Browser, connection: &Value, account: &str) -> String {
+pub async fn linked(world: &World, browser: &mut Browser, connection: &Value, account: &str) -> String {
     world.provider.sign_in_as(Some(account));
     let form = format!("{}/sso/oidc/{}/link", world.base, connection["id"].as_str().unwrap());
     let ended = outcome(&browser.submit(&form, &[]).await.unwrap());

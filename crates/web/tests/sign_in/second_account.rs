@@ -1,0 +1,58 @@
+//! A second account of a member, which is believed less far than their own: what it says takes nothing of what the other said.
+
+use portcullis_emulator::Browser;
+use serde_json::{Value, json};
+
+use crate::named_anew::{groups_are_mapped, role};
+use crate::ranks::by_a_seen_link;
+use crate::vouching::linked;
+use crate::world::{ADA, World};
+
+const BARBARA: &str = "barbara.brandt@acme.example";
+
+/// Ada came in by a link that a steward saw, and by an account of her own. While she stood low, Barbara's account was linked from
+/// the session of the first: the connection, the session that this opened, and a key of the first.
+async fn linked_while_low(world: &World) -> (Value, [String; 2]) {
+    let (_, key, mut browser): (_, _, Browser) = by_a_seen_link(world).await;
+    let connection = world.connection("acme", json!({ "groups_claim": "teams" })).await;
+    groups_are_mapped(world, &connection).await;
+    world.say_too(json!({ "teams": [] }));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "her own account, which nobody has seen");
+    assert_eq!(linked(world, &mut browser, &connection, BARBARA).await, "ok");
+    (connection, [world.sessions(&browser).remove(0), key])
+}
+
+#[tokio::test]
+async fn an_account_that_may_not_open_a_member_lowers_nobody_until_it_does() {
+    let world = World::new().await;
+    let (connection, came_by_it) = linked_while_low(&world).await;
+    world.say_too(json!({ "teams": ["Leads"] }));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let events = world.events("acme", "directory_group.members_changed").await.len();
+    for said in [json!([]), json!(["Engineering"]), json!(["Leads"]), json!(["Leads", "Engineering"])] {
+        world.say_too(json!({ "teams": said }));
+        assert_eq!(world.outcome(&connection, BARBARA).await, "own_session_only", "{said}");
+        assert_eq!(role(&world).await, "admin", "{said}: what her own account said stays");
+        for secret in &came_by_it {
+            assert_eq!(world.decision(secret).await, "not_permitted", "{said}");
+        }
+    }
+    let after = world.events("acme", "directory_group.members_changed").await.len();
+    assert_eq!(after, events, "nothing of it was kept");
+    world.say_too(json!({ "teams": [] }));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "her own account is believed");
+    assert_eq!(role(&world).await, "member");
+    assert_eq!(world.outcome(&connection, BARBARA).await, "ok", "as far as she stands");
+}
+
+#[tokio::test]
+async fn what_such_an_account_said_itself_it_takes_back() {
+    let world = World::new().await;
+    let (connection, _) = linked_while_low(&world).await;
+    world.say_too(json!({ "teams": ["Leads"] }));
+    assert_eq!(world.outcome(&connection, BARBARA).await, "own_session_only");
+    assert_eq!(role(&world).await, "admin", "by its own word");
+    world.say_too(json!({ "teams": [] }));
+    assert_eq!(world.outcome(&connection, BARBARA).await, "ok");
+    assert_eq!(role(&world).await, "member");
+}
