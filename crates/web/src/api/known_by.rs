@@ -50,9 +50,9 @@ struct KnownAtProvider {
 struct KnownInDirectory {
     /// The directory.
     directory: String,
-    /// The user name.
-    user_name: String,
-    /// The id of the provider's own, if it gave one.
+    /// The user name; null for what a provider says at sign-in, which tells of people by `external_id` alone.
+    user_name: Option<String>,
+    /// The id of the provider's own, if it gave one. Of what a provider says at sign-in, its name for the account.
     external_id: Option<String>,
     /// The addresses, the one that stands for them first.
     emails: Vec<String>,
@@ -77,9 +77,11 @@ impl KnownAtProvider {
 
 impl KnownInDirectory {
     fn of(user: DirectoryUser) -> Self {
+        // What claims say of somebody is called by its id, which is nobody's name.
+        let is_named = user.user_name != user.id.to_string();
         Self {
             directory: user.directory.to_string(),
-            user_name: user.user_name,
+            user_name: is_named.then_some(user.user_name),
             external_id: user.external_id,
             emails: user.email_keys,
             believed_up_to: up_to(user.believed_up_to),

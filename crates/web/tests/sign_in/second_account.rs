@@ -4,7 +4,7 @@ use portcullis_emulator::Browser;
 use serde_json::{Value, json};
 
 use crate::named_anew::{groups_are_mapped, role};
-use crate::ranks::by_a_seen_link;
+use crate::ranks::{by_a_seen_link, member};
 use crate::vouching::linked;
 use crate::world::{ADA, World};
 
@@ -55,4 +55,20 @@ async fn what_such_an_account_said_itself_it_takes_back() {
     world.say_too(json!({ "teams": [] }));
     assert_eq!(world.outcome(&connection, BARBARA).await, "ok");
     assert_eq!(role(&world).await, "member");
+}
+
+#[tokio::test]
+async fn whoever_is_to_vouch_is_shown_what_the_provider_calls_the_account_and_no_name_of_ours() {
+    let world = World::new().await;
+    let (connection, _) = linked_while_low(&world).await;
+    let path = format!("/organizations/acme/members/{}/known-by", member(&world, ADA).await);
+    let (status, shown) = world.root("GET", &path, Value::Null).await;
+    assert_eq!(status, 200, "{shown}");
+    let links = shown["links"].as_array().unwrap();
+    let subject = &links.iter().find(|link| link["believed_up_to"] == 400).unwrap()["subject"];
+    let called = json!({
+        "directory": connection["claims_directory"], "user_name": null, "external_id": subject,
+        "emails": [BARBARA], "believed_up_to": null,
+    });
+    assert_eq!(shown["told"], json!([called]));
 }
