@@ -69,7 +69,7 @@ pub(crate) const ON_BOTH: [&str; 48] = [
     "saml_naming::",
     "saml_trust::",
     "scim::",
-    "second_account::",
+    "second_links::",
     "seen::",
     "suggesting::",
     "tabs::",

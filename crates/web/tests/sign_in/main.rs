@@ -47,7 +47,7 @@ mod saml_naming;
 #[cfg(test)]
 mod saml_trust;
 #[cfg(test)]
-mod second_account;
+mod second_links;
 #[cfg(test)]
 mod seen;
 #[cfg(test)]

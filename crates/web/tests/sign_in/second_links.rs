@@ -1,4 +1,4 @@
-//! A second account of a member, which is believed less far than their own: what it says takes nothing of what the other said.
+//! A second link of a member, which is believed less far than their own: what its account says takes nothing of what theirs said.
 
 use portcullis_emulator::Browser;
 use serde_json::{Value, json};
