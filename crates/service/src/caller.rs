@@ -181,11 +181,12 @@ impl Caller {
         }
     }
 
-    /// How far it is believed that the caller is the member: as far as what they issue.
+    /// How far it is believed that the caller is the member, as far as what they issue: no further than whoever chose a provider
+    /// that waits for an owner, for the connection may be deleted before one has confirmed it.
     #[must_use]
-    pub const fn believed_up_to(&self) -> Rank {
+    pub fn believed_up_to(&self) -> Rank {
         match self {
-            Self::Member(m) => m.believed_up_to,
+            Self::Member(m) => m.chosen_from.map_or(m.believed_up_to, |rank| rank.min(m.believed_up_to)),
             Self::Root | Self::Service { .. } => Rank::ROOT,
         }
     }

@@ -83,6 +83,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "standard_urns",
         sql: include_str!("../migrations/0035_standard_urns.sql"),
     },
+    Migration { number: 36, name: "chosen_below", sql: include_str!("../migrations/0036_chosen_below.sql") },
 ];
 
 /// Where the steps lead: the whole of a database, for whoever makes one or reads it.

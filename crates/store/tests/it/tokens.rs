@@ -368,3 +368,36 @@ fn whoever_was_answered_finds_what_they_took_away_counted_where_nobody_else_comm
         }
     });
 }
+
+const CHOSEN_BELOW: &str = include_str!("../../migrations/0035_chosen_below.sql");
+
+#[test]
+fn the_migration_keeps_how_high_whoever_chose_the_provider_stood_with_what_came_by_it_meanwhile() {
+    on_each(|database| {
+        let House { organization, leaver, .. } = house(database, "acme");
+        let [low, chosen] = [400, 700].map(|rank| Rank::new(rank).unwrap());
+        let connection = fixture::connection(database, organization, &[]);
+        let id = connection.id;
+        database.put(ConnectionChange::Update(Box::new(connection.chosen_by(chosen, later(10)))));
+        for (seconds, before, after) in
+            [(0, Rank::ROOT, Rank::ROOT), (20, Rank::ROOT, chosen), (20, low, low)]
+        {
+            let of = |kind| Token {
+                issued_at: later(seconds),
+                believed_up_to: before,
+                ..fixture::token(organization, kind, Holder::Membership(leaver.id))
+            };
+            let session = Token { connection: Some(id), ..of(TokenKind::Session) };
+            let issued = Token { parent: Some(session.id), ..of(TokenKind::ScimToken) };
+            for token in [&session, &issued] {
+                issue(database, token.clone());
+            }
+            database.note(move |tx| tx.batch(CHOSEN_BELOW)).unwrap();
+            assert_eq!(
+                [&session, &issued].map(|token| believed(database, token)),
+                [before, after],
+                "{seconds}"
+            );
+        }
+    });
+}

@@ -278,6 +278,26 @@ async fn a_directory_speaks_no_higher_by_the_token_of_such_a_session_than_whoeve
 }
 
 #[tokio::test]
+async fn such_a_token_speaks_no_higher_once_the_connection_is_gone() {
+    let world = World::new().await;
+    let (theirs, owner, _) = unconfirmed(&world).await;
+    let (made, ..) = directory(&world).await;
+    joined(&world, "acme", ADA, "admin").await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, &theirs, ADA).await), "ok");
+    let session = world.sessions(&browser).remove(0);
+    assert_eq!(world.call("POST", &tokens(&made), &session, json!({})).await.0, 201);
+    security(&world, false).await;
+    granted(&world, ADA, "security").await;
+    let one = format!("{PATH}/{}", theirs["id"].as_str().unwrap());
+    assert_eq!(world.call("DELETE", &one, &owner, Value::Null).await.0, 204);
+    let group = json!({ "display_name": "security" });
+    let mapping = json!({ "directory": made["id"], "group": group, "role": "security" });
+    let (status, problem) = world.root("POST", "/organizations/acme/mappings", mapping).await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("token_seen_below")), "{problem}");
+}
+
+#[tokio::test]
 async fn an_owner_who_names_what_they_looked_at_confirms_nothing_else() {
     let (world, idp) = (World::new().await, Idp::start().await);
     let (theirs, owner, admin) = unconfirmed(&world).await;
