@@ -136,6 +136,15 @@ impl Connection {
         let chosen = Unconfirmed { at, chosen_from: lowest.min(rank), chosen_at: now };
         Self { unconfirmed: Some(chosen), ..self }
     }
+
+    /// The connection once somebody of that rank has changed anything else of it: whoever looked at it before, while it waits
+    /// for an owner, looks again. What was changed and changed back may have let somebody in meanwhile.
+    #[must_use]
+    pub fn changed_by(self, rank: Rank, now: Timestamp) -> Self {
+        let waits = self.unconfirmed.filter(|_| rank < Rank::OWNER);
+        let changed = waits.map(|waits| Unconfirmed { chosen_at: now, ..waits });
+        Self { unconfirmed: changed.or(self.unconfirmed), ..self }
+    }
 }
 
 /// A subject of a connection that is a membership: the identity that sign-in goes by.

@@ -297,6 +297,7 @@ pub fn update(
     if new == old && !default_changed && provider.beside.is_empty() {
         return view(tx, new);
     }
+    let new = new.changed_by(caller.rank(), moment.now);
     let event = EventDraft::new(Action::ConnectionUpdated, id).with(json!({
         "from": described(&old, before.default_role.as_ref()),
         "to": described(&new, wanted.default_role.as_ref()),

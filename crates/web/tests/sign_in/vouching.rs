@@ -344,6 +344,14 @@ async fn an_owner_who_names_what_they_looked_at_confirms_nothing_else() {
     let seen = look(&one).await;
     change(&one, json!({ "jit": false })).await;
     assert_eq!(confirm(&one, &seen).await, refused, "who comes in is what was looked at");
+    for (field, there) in [("jit", json!(true)), ("default_role", json!("member"))] {
+        let before = look(&one).await;
+        for value in [&there, &world.call("GET", &one, &owner, Value::Null).await.1[field]] {
+            world.clock.pass_s(1);
+            change(&one, json!({ field: value })).await;
+        }
+        assert_eq!(confirm(&one, &before).await, refused, "`{field}` was changed and changed back");
+    }
     let (status, _) = world.call("POST", &format!("{one}/confirm"), &owner, Value::Null).await;
     assert_eq!(status, 200, "an empty body confirms what stands there");
 }
