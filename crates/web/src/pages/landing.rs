@@ -23,7 +23,8 @@ pub async fn show(State(app): State<App>, guest: Guest) -> Response {
         .read(move |tx, now| {
             let mut all = Vec::new();
             for view in session::list(tx, &presented, now)? {
-                let connections = connection::linkable(tx, view.organization)?;
+                let mut connections = connection::linkable(tx, view.organization)?;
+                connections.retain(|one| view.may_link(one));
                 all.push((view, connections));
             }
             Ok::<_, ServiceError>(all)

@@ -508,11 +508,10 @@ async fn what_such_a_session_made_for_others_is_believed_no_further_than_the_lin
     assert_eq!(outcome(&page), "link_invalid");
 }
 
-#[tokio::test]
-async fn a_session_of_one_environment_is_worth_nothing_in_another_and_links_nothing_there() {
-    let world = World::new().await;
+/// Ada, an admin in `staging` and in `production`, and a connection of each.
+pub async fn in_two_environments(world: &World) -> (Value, Value) {
     world.made("/organizations/acme/environments", json!({ "slug": "staging", "name": "Staging" })).await;
-    let (made, users, token) = directory(&world).await;
+    let (made, users, token) = directory(world).await;
     let (status, told) = world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await;
     assert_eq!(status, 201, "{told}");
     let group = json!({
@@ -527,9 +526,17 @@ async fn a_session_of_one_environment_is_worth_nothing_in_another_and_links_noth
         });
         world.made("/organizations/acme/mappings", mapping).await;
     }
-    let staging =
-        world.connection("acme", json!({ "directory": made["id"], "environment": "staging" })).await;
+    let staging = world
+        .connection("acme", json!({ "directory": made["id"], "environment": "staging", "name": "Lab" }))
+        .await;
     let production = world.connection("acme", json!({ "directory": made["id"] })).await;
+    (staging, production)
+}
+
+#[tokio::test]
+async fn a_session_of_one_environment_is_worth_nothing_in_another_and_links_nothing_there() {
+    let world = World::new().await;
+    let (staging, production) = in_two_environments(&world).await;
     let mut browser = Browser::new().unwrap();
     assert_eq!(outcome(&world.sign_in(&mut browser, &staging, ADA).await), "ok");
     let session = world.sessions(&browser).remove(0);
@@ -541,6 +548,8 @@ async fn a_session_of_one_environment_is_worth_nothing_in_another_and_links_noth
         asked.push(world.call("POST", &keys, &session, body).await.0);
     }
     assert_eq!(asked, [403, 201], "another environment; its own");
+    let page = browser.open(&format!("{}/", world.base)).await.unwrap();
+    assert!(page.body.contains("Link Lab") && !page.body.contains("Link Okta"), "{}", page.body);
     assert_eq!(linked(&world, &mut browser, &production, BARBARA).await, "linking_session_over");
     assert_eq!(world.outcome(&production, BARBARA).await, "not_in_directory", "nothing was kept of it");
     assert_eq!(linked(&world, &mut browser, &staging, BARBARA).await, "ok", "where the session is for");
