@@ -257,6 +257,12 @@ fn check_rule(
     must_not_outrank(tx, caller, &found)
 }
 
+/// That member, held, unless they ended.
+fn still_here(tx: &mut Tx<'_>, id: Option<MembershipId>) -> Result<Option<MembershipId>, ServiceError> {
+    let Some(id) = id else { return Ok(None) };
+    Ok(rows::find_locked(tx, id)?.filter(|member| member.ended.is_none()).map(|member| member.id))
+}
+
 /// Refuses one more agent to an owner who has as many as one may. What leavers leave to their heirs comes all the same.
 fn must_have_room(
     tx: &mut Tx<'_>,
@@ -340,6 +346,9 @@ pub fn update(
     if (after.heir, after.on_owner_loss) != (before.heir, before.on_owner_loss) {
         check_rule(tx, caller, (organization, before.owner), after.heir, after.on_owner_loss)?;
     }
+    // INVARIANT I4: whoever ended since they were read was taken out then, and is not written back.
+    after.heir = still_here(tx, after.heir)?;
+    after.rule_chosen_by = still_here(tx, after.rule_chosen_by)?;
     let mut changes: Vec<Change> = vec![
         AgentChange::Update {
             id,

@@ -14,8 +14,8 @@ use portcullis_store::Tx;
 use portcullis_testkit::{Bench, Persona};
 
 use super::gate::{
-    caller, cause, leave, make_agent, meet, meet_as, must_not_run_for_a_leaver, new_agent, place, proof,
-    said, speaker, stored,
+    agent_of, caller, cause, leave, make_agent, meet, meet_as, must_not_run_for_a_leaver, new_agent, place,
+    proof, said, speaker, stored,
 };
 
 #[test]
@@ -150,6 +150,31 @@ fn an_agent_is_not_handed_to_an_heir_who_leaves_beside_its_owner_on_postgresql()
         met.second.unwrap();
         assert!(!met.passed, "who inherits is held");
         must_not_run_for_a_leaver(&bench, organization, id);
+    }
+}
+
+#[test]
+fn who_leaves_beside_another_change_of_an_agent_is_neither_its_heir_nor_remembered_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let organization = bench.organization("acme");
+    let ada = bench.member(organization, "ada@acme.test", "member");
+    let bob = bench.member(organization, "bob@acme.test", "member");
+    let boss = bench.member(organization, "boss@acme.test", "admin");
+    let (by, owner) = (caller(&proof(&bench, &boss)), ada.membership);
+    let inherited = make_agent(&bench, &ada, Some(bob.membership));
+    let kept = bench.write(move |tx, moment| {
+        let wish = agent::NewAgent { on_owner_loss: OwnerLossRule::Keep, ..new_agent(owner, None) };
+        Ok(agent::create(tx, moment, &by, organization, &wish, cause())?.id)
+    });
+    for (id, leaver) in [(inherited, &bob), (kept, &boss)] {
+        let met = meet(&bench, leave(leaver), move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            let patch = agent::AgentPatch { name: Some("robot".into()), ..agent::AgentPatch::default() };
+            agent::update(tx, moment, &Caller::Root, (organization, id), &patch, cause())
+        });
+        met.first.unwrap();
+        assert_eq!(met.second.unwrap().name, "robot");
+        let agent = agent_of(&bench, organization, id);
+        assert_eq!((agent.heir, agent.rule_chosen_by), (None, None), "{}", agent.name);
     }
 }
 
