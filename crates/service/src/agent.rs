@@ -421,7 +421,8 @@ pub fn order(
 ///
 /// # Errors
 /// As [`order`], for both owners; [`ServiceError::Forbidden`] for the former owner of an orphaned one without
-/// `agents.write`; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`]; [`Refusal::TooManyAgents`].
+/// `agents.write`; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`]; [`Refusal::TooManyAgents`];
+/// [`ServiceError::Invalid`] for a caller who takes it by a key that ends before one of the agent's.
 pub fn assign(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -450,6 +451,7 @@ pub fn assign(
     let former = found.owner;
     if former != owner {
         must_have_room(tx, organization, owner)?;
+        must_not_outlast(tx, caller, (organization, id), owner)?;
     }
     found.owner = owner;
     found.state = after;
@@ -457,6 +459,22 @@ pub fn assign(
         .with(json!({ "from": former, "owner": owner, "state": after.as_str() }));
     write(tx, moment, &found, cause, event, vec![AgentChange::SetOwner(id, owner, after, None).into()])?;
     Ok(found)
+}
+
+/// Refuses an agent that becomes the caller's own while a key of it is good for longer than the key that asks: that would act
+/// as them once their own has run out.
+fn must_not_outlast(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+    owner: MembershipId,
+) -> Result<(), ServiceError> {
+    let Some(end) = caller.until(None)?.filter(|_| caller.membership() == Some(owner)) else { return Ok(()) };
+    let keys = (Holder::Agent(id), TokenKind::AgentKey);
+    if token::count_living(tx, organization, keys, 1, end)? == 0 {
+        return Ok(());
+    }
+    Err(ServiceError::invalid("owner", "has asked by a key that ends before a key of the agent does"))
 }
 
 /// Ends an agent for good, with its keys. One that ended already stays as it is.

@@ -418,6 +418,17 @@ async fn a_key_with_an_end_makes_its_holder_none_that_is_good_for_longer() {
         let (status, made) = scene.as_of(&short, "POST", &others, json!({ "name": "x" })).await;
         assert_eq!((status, &made["expires_at"]), (201, &Value::Null), "{others}: {made}");
     }
+    // Nor do they become its holder's by that key while something for them lasts longer.
+    let handed = format!("{ACME}/agents/{}/owner", id(&others));
+    let to = json!({ "owner": scene.admin.membership.to_string() });
+    refused(scene.as_of(&short, "POST", &handed, to.clone()).await, 400, "invalid_field");
+    for key in scene.all(&agents(&others)).await {
+        let one = format!("{}/{}", agents(&others), id(&key));
+        assert_eq!(scene.as_of(&short, "DELETE", &one, Value::Null).await.0, 204);
+    }
+    let until = json!({ "name": "x", "expires_at": end });
+    assert_eq!(scene.as_of(&short, "POST", &agents(&others), until).await.0, 201);
+    assert_eq!(scene.as_of(&short, "POST", &handed, to).await.0, 200, "as long as the key itself");
     let session = Persona { key: session_of(&scene.bench, &scene.admin), ..scene.admin.clone() };
     let (status, made) = another(&scene, &session, json!({})).await;
     assert_eq!((status, &made["expires_at"]), (201, &Value::Null), "{made}");
