@@ -10,6 +10,7 @@ mod answer;
 
 use std::net::IpAddr;
 
+use portcullis_domain::Refusal;
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::directory::Directory;
 use portcullis_domain::google::{ConsentClient, ConsentGiven, GoogleRight, GoogleSource};
@@ -193,7 +194,8 @@ impl Door {
     ///
     /// # Errors
     /// [`ServiceError::Unauthenticated`] without any session; [`ServiceError::NotFound`] where none is of the
-    /// directory's organization; [`ServiceError::Forbidden`] and [`portcullis_domain::Refusal::AboveOwnRank`].
+    /// directory's organization; [`Refusal::OutsideEnvironment`] where those that are of it are for another environment than
+    /// `production`; [`ServiceError::Forbidden`] and [`Refusal::AboveOwnRank`].
     fn find(
         tx: &mut Tx<'_>,
         uses: &TokenUses,
@@ -201,6 +203,7 @@ impl Door {
         now: Timestamp,
     ) -> Result<Self, ServiceError> {
         let mut known = false;
+        let mut elsewhere = false;
         for secret in presented {
             let Ok(Caller::Member(member)) = authenticate(tx, uses, secret, now) else { continue };
             known = true;
@@ -209,7 +212,14 @@ impl Door {
                 found => found?,
             };
             let caller = Caller::Member(member.clone());
-            caller.may(Permission::DirectoriesWrite, found.organization)?;
+            match caller.may(Permission::DirectoriesWrite, found.organization) {
+                // Another session of the same browser may be good for the whole organization.
+                Err(ServiceError::Refused(Refusal::OutsideEnvironment)) => {
+                    elsewhere = true;
+                    continue;
+                }
+                may => may?,
+            }
             directory::may_speak_for(tx, &caller, &found)?;
             let source = super::source_of(tx, &found)?;
             let GoogleRight::Consent(client) = source.right.clone() else {
@@ -217,7 +227,11 @@ impl Door {
             };
             return Ok(Self { member, secret: secret.clone(), directory: found, source, client });
         }
-        Err(if known { ServiceError::NotFound(NOUN) } else { ServiceError::Unauthenticated })
+        Err(match (elsewhere, known) {
+            (true, _) => Refusal::OutsideEnvironment.into(),
+            (false, true) => ServiceError::NotFound(NOUN),
+            (false, false) => ServiceError::Unauthenticated,
+        })
     }
 }
 

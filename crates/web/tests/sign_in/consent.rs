@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::local::joined;
-use crate::world::{World, outcome};
+use crate::vouching::in_two_environments;
+use crate::world::{ADA, World, outcome};
 
 const ORGANIZATION: &str = "/organizations/acme";
 const ADMIN: &str = "admin@acme.example";
@@ -258,6 +259,23 @@ async fn nobody_asks_for_a_consent_who_may_not_write_the_directory() {
     scene.world.made(&format!("{ORGANIZATION}/roles"), steward).await;
     let mut below = joined(&scene.world, "acme", "sam@elsewhere.example", "steward").await;
     assert_eq!(outcome(&below.open(&link).await.unwrap()), "above_own_rank", "it gives `member`");
+}
+
+#[tokio::test]
+async fn whoever_signed_in_to_another_environment_last_consents_by_the_session_that_may() {
+    let mut scene = Scene::new().await;
+    let domain = json!({ "domain": "acme.example", "vouched": true });
+    scene.world.made(&format!("{ORGANIZATION}/domains"), domain).await;
+    let (staging, production) = in_two_environments(&scene.world).await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&scene.world.sign_in(&mut browser, &staging, ADA).await), "ok");
+    let alone = browser.open(&scene.link()).await.unwrap();
+    assert_eq!(outcome(&alone), "outside_environment", "by that alone");
+    for connection in [&production, &staging] {
+        assert_eq!(outcome(&scene.world.sign_in(&mut browser, connection, ADA).await), "ok");
+    }
+    scene.owner = browser;
+    assert_eq!(end(&scene.consents(&account(ADMIN)).await), "taken");
 }
 
 #[tokio::test]
