@@ -14,13 +14,15 @@ use crate::statement::Statement;
 use crate::token::{issued_by, issued_by_tokens_of, outliving};
 use crate::{StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
 
-// The keys of an agent that act once it is another's: not known to the leaver, and not resting because somebody who saw
-// one is suspended or stands below that owner.
+// The keys of an agent that act once it is another's: not known to the leaver, and not resting because somebody who saw one is
+// suspended or stands below that owner, or because the session that issued it is not believed as far, as a check asks (`bearer`).
 macro_rules! acting_keys {
     ($owner:literal, $role:literal) => {
         concat!(
             "(SELECT COUNT(*) FROM tokens t LEFT JOIN tokens p ON p.id = t.parent \
              LEFT JOIN memberships w ON w.id = t.shown_to LEFT JOIN memberships k ON k.id = p.membership \
+             LEFT JOIN connections s ON s.id = p.connection AND s.unconfirmed_at <= p.issued_at \
+             LEFT JOIN links l ON l.connection = p.connection AND l.subject = p.subject AND l.membership = p.membership \
              LEFT JOIN roles v ON v.organization = a.organization AND v.slug = w.role \
              LEFT JOIN roles x ON x.organization = a.organization AND x.slug = k.role \
              WHERE t.holder = a.id AND t.kind = 'agent_key' \
@@ -29,11 +31,19 @@ macro_rules! acting_keys {
             $owner,
             " OR COALESCE(v.rank, 0) >= COALESCE(",
             $role,
-            ", 0)))) AND (k.id IS NULL OR (k.state = 'active' AND (k.id = ",
+            ".rank, 0)))) AND (k.id IS NULL OR (k.state = 'active' AND (k.id = ",
             $owner,
             " OR COALESCE(x.rank, 0) >= COALESCE(",
             $role,
-            ", 0)))) AND t.id NOT IN ",
+            ".rank, 0)))) AND (s.id IS NULL OR (s.chosen_from >= COALESCE(",
+            $role,
+            ".rank, 0) AND ",
+            $role,
+            ".explicit_only_at IS NULL)) \
+             AND CASE WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to \
+             ELSE COALESCE(l.believed_up_to, t.believed_up_to) END >= COALESCE(",
+            $role,
+            ".rank, 0) AND t.id NOT IN ",
             issued_by_tokens_of!("$1"),
             ")"
         )
@@ -44,9 +54,9 @@ const AGENTS: Statement = Statement::read(
     "leaver.agents",
     concat!(
         "SELECT a.id, h.id, ",
-        acting_keys!("h.id", "i.rank"),
+        acting_keys!("h.id", "i"),
         ", c.id, ",
-        acting_keys!("c.id", "d.rank"),
+        acting_keys!("c.id", "d"),
         " FROM agents a \
          LEFT JOIN memberships h ON h.id = a.heir AND h.state = 'active' AND h.organization = a.organization \
          AND h.id <> $1 AND h.environments LIKE '%\"' || a.environment || '\"%' \

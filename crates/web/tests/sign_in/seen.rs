@@ -9,6 +9,7 @@ use crate::local::{PASSWORD, joined};
 use crate::people::{directory, scim_user};
 use crate::ranks::{member, tokens};
 use crate::saml_idp::{Idp, Says, key};
+use crate::vouching::{THEIRS, named_from_below};
 use crate::world::{ADA, World, outcome};
 
 const BARBARA: &str = "barbara.brandt@acme.example";
@@ -253,4 +254,31 @@ async fn a_link_that_a_stolen_key_made_ends_with_its_certificate_under_its_newer
     assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
     assert_eq!(world.outcome(&elsewhere, BARBARA).await, "not_invited");
     assert_eq!(world.events("acme", "member.unlinked").await.len(), 3, "the former name's link too");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_handed_over_waits_for_keys_where_whoever_issued_them_is_believed_below_its_heir() {
+    for (heir, state) in [("member", "active"), ("lead", "paused")] {
+        let world = World::new().await;
+        let (gives, _, _, _, connection) = named_from_below(&world).await;
+        let mut browser = Browser::new().unwrap();
+        assert_eq!(outcome(&world.sign_in(&mut browser, &connection, THEIRS).await), "ok", "as a keeper");
+        joined(&world, "acme", "cleo@acme.example", "member").await;
+        joined(&world, "acme", "heir@acme.example", heir).await;
+        let wish = json!({
+            "name": "bot", "owner": member(&world, "cleo@acme.example").await,
+            "heir": member(&world, "heir@acme.example").await, "on_owner_loss": "hand_over",
+        });
+        let agent = world.made("/organizations/acme/agents", wish).await;
+        let agent = format!("/organizations/acme/agents/{}", agent["id"].as_str().unwrap());
+        let session = world.sessions(&browser).remove(0);
+        let keys = format!("/api/v1{agent}/keys");
+        assert_eq!(world.call("POST", &keys, &session, json!({ "name": "run" })).await.0, 201);
+        // They stand as high as the heir now, and the account by which they came does not.
+        assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "admin" })).await.0, 200);
+        let leaver =
+            format!("/organizations/acme/members/{}/offboard", member(&world, "cleo@acme.example").await);
+        assert_eq!(world.root("POST", &leaver, json!({ "reason": "gone" })).await.0, 200);
+        assert_eq!(world.root("GET", &agent, Value::Null).await.1["state"], state, "to a {heir}");
+    }
 }

@@ -409,8 +409,16 @@ async fn whoever_vouches_for_what_they_looked_at_vouches_for_nothing_else() {
 
 /// Somebody whose role gives keys and invitations, by a directory whose token `it` had: what they sign in by is believed up to
 /// 400. The directory, where its users are, its other token, what was told, the connection that asks it.
-async fn named_from_below(world: &World) -> (String, String, String, Value, Value) {
-    let permissions = json!(["use", "keys.read", "keys.write", "invitations.read", "invitations.write"]);
+pub async fn named_from_below(world: &World) -> (String, String, String, Value, Value) {
+    let permissions = json!([
+        "use",
+        "keys.read",
+        "keys.write",
+        "invitations.read",
+        "invitations.write",
+        "agents.read",
+        "agents.write",
+    ]);
     world
         .made(
             "/organizations/acme/roles",
@@ -431,7 +439,7 @@ async fn named_from_below(world: &World) -> (String, String, String, Value, Valu
 }
 
 /// The account at the provider of whoever had the directory's token.
-const THEIRS: &str = "person-000001";
+pub const THEIRS: &str = "person-000001";
 
 async fn key_of(world: &World, of: &str, by: &str) -> String {
     let path = format!("/api/v1/organizations/acme/members/{}/keys", member(world, of).await);
