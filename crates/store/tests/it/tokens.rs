@@ -369,7 +369,7 @@ fn whoever_was_answered_finds_what_they_took_away_counted_where_nobody_else_comm
     });
 }
 
-const CHOSEN_BELOW: &str = include_str!("../../migrations/0035_chosen_below.sql");
+const CHOSEN_BELOW: &str = include_str!("../../migrations/0036_chosen_below.sql");
 
 #[test]
 fn the_migration_keeps_how_high_whoever_chose_the_provider_stood_with_what_came_by_it_meanwhile() {
