@@ -159,7 +159,12 @@ async fn nobody_is_given_by_the_next_directory_what_somebody_who_spoke_for_the_f
         let next = Told::new(&world, Some("admin")).await;
         let boss = next.boss(&world, &next.token, "their-own-id").await;
         next.make_admin(&world, &boss).await;
-        assert_eq!(role(&world, &account).await, expected, "{saw:?}, {former_gives:?}");
+        let given = &world.members("acme", BOSS).await[0]["role"];
+        assert_eq!(given, expected, "{saw:?}, {former_gives:?}");
+        // What came by the account rests while they stand above whoever named it.
+        let rests = expected == "admin" && saw == Saw::Steward;
+        let acts = if rests { "not_permitted" } else { "allowed" };
+        assert_eq!(world.decision(&account).await, acts, "{saw:?}, {former_gives:?}");
         assert_eq!(reasons(&world).await, because, "{saw:?}, {former_gives:?}");
     }
 }
