@@ -58,6 +58,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream) {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "all that ask wait until one moment together")]
 fn whoever_waits_while_postgresql_takes_connections_and_says_nothing_is_refused_within_seconds() {
     let Some(database) = Database::postgres() else { return };
     let database = database.opened();
