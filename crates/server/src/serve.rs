@@ -20,7 +20,7 @@ use portcullis_web::pace::Pace;
 use portcullis_web::{App, router};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -226,11 +226,17 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     let (stop_jobs, jobs_stopped) = watch::channel(false);
     let (bound, public_url) = (listener.local_addr()?, product.around().public_url.clone());
     let routes = router(app.clone());
+    let (greeted, has_greeted) = oneshot::channel();
     let mut tasks = Tasks {
-        // What answers first: everything that it needs is there.
+        // Whoever is answered finds in the files what the greeting says of them.
         serving: tokio::spawn({
             let settings = settings.clone();
-            async move { listen::serve(listener, tls, routes, &settings, stopped).await }
+            async move {
+                match has_greeted.await {
+                    Ok(()) => listen::serve(listener, tls, routes, &settings, stopped).await,
+                    Err(_) => Ok(()),
+                }
+            }
         }),
         jobs: tokio::spawn(run_jobs(product.clone(), jobs_stopped)),
         marking: tokio::spawn(keep_mark(settings.data.clone(), product.clone())),
@@ -239,7 +245,10 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     tokio::task::spawn_blocking(random::prepare_library);
     let greeting = async {
         match greet(&settings, &product, bound).await {
-            Ok(()) => std::future::pending().await,
+            Ok(()) => {
+                let _ = greeted.send(());
+                std::future::pending().await
+            }
             Err(error) => error,
         }
     };
