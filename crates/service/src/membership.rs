@@ -469,7 +469,8 @@ fn is_believed_at_sign_in(
 /// # Errors
 /// [`ServiceError::NotFound`] for a user who is unknown or ended; [`ServiceError::Taken`] for one who is here already;
 /// [`Refusal::MemberInactive`] for one who only waits by an invitation: whoever opens its link says first who they are;
-/// [`ServiceError::Invalid`] for one whom other organizations call by an address that a sign-in here would be found by.
+/// [`ServiceError::Invalid`] for one whom directories of other organizations alone call by an address that a sign-in here would
+/// be found by.
 pub fn add(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -486,11 +487,12 @@ pub fn add(
         return Err(ServiceError::Taken(Taken::User));
     }
     let newest = theirs.last().ok_or(ServiceError::NotFound(Noun::User))?;
-    let named = theirs.iter().rev().find(|m| m.joined_at.is_some()).unwrap_or(newest);
-    // What another organization calls them is its word, whether they joined there or not, and by an address one is found here
-    // at sign-in.
-    if is_believed_at_sign_in(tx, organization, &named.email)? {
-        let message = "is called so by another organization alone, in a domain that is proven here: invite them instead";
+    // What another organization's directory calls them is its word, and by an address one is found here at sign-in.
+    let own = theirs.iter().rev().find(|m| m.joined_at.is_some());
+    let named = own.unwrap_or(newest);
+    if own.is_none() && is_believed_at_sign_in(tx, organization, &named.email)? {
+        let message = "is called so by a directory of another organization alone, in a domain that is proven here: invite \
+                       them instead";
         return Err(ServiceError::invalid("user", message));
     }
     if theirs.iter().all(|m| m.access.state == MembershipState::Invited) {

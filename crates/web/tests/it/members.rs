@@ -290,14 +290,6 @@ async fn no_other_organization_says_by_which_address_a_user_is_found_here() {
     let user = told("mallory@globex.example").await;
     let made = scene.made(MEMBERS, json!({ "user": user })).await;
     assert_eq!(made["user"]["email"], json!("mallory@globex.example"), "nobody is found by it here");
-    // A directory's people stay where it goes, and it is another organization's word by which address.
-    told("ada@acme.example").await;
-    let gone = format!("/api/v1/organizations/globex/directories/{}?people=keep", id(&theirs));
-    assert_eq!(scene.root("DELETE", &gone, Value::Null).await.0, 204);
-    let kept = scene.all("/api/v1/organizations/globex/members").await;
-    let kept = kept.iter().find(|member| member["user"]["email"] == "ada@acme.example").unwrap();
-    let user = &kept["user"]["id"];
-    refused(scene.root("POST", MEMBERS, json!({ "user": user })).await, 400, "invalid_field");
     // Who joined somewhere is called as they were invited there, whatever a directory calls them since.
     let invited = json!({ "user": scene.stranger.user.to_string() });
     assert_eq!(scene.made(MEMBERS, invited).await["user"]["email"], json!("owner@globex.test"));

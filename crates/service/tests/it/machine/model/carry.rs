@@ -361,10 +361,10 @@ impl Model {
                 let theirs: Vec<&Member> =
                     self.members.iter().filter(|m| m.user == user && m.ended.is_none()).collect();
                 let Some(newest) = theirs.last() else { return Refused };
-                // What another organization calls them finds them at no sign-in here.
+                // What a directory of another organization calls them finds them at no sign-in here.
                 let own = theirs.iter().rev().find(|m| m.joined);
                 let named = own.unwrap_or(newest);
-                if named.addressed && org == PROVEN {
+                if own.is_none() && named.addressed && org == PROVEN {
                     return Refused;
                 }
                 // Whoever only waits by an invitation says first who they are.
