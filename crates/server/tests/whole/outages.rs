@@ -15,10 +15,12 @@ use crate::harness::{ROOT, Server, fresh_database, in_cluster, provider, termina
 /// What a probe waits for at most.
 const MAX_PROBE: Duration = Duration::from_secs(5);
 
-/// Ends every connection of the server to its database.
+/// Ends every connection of the server to its database, and waits until each has.
 fn cut(server: &Server) {
     let (_, name) = server.database().unwrap().rsplit_once('/').unwrap();
-    in_cluster(&[format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")]);
+    in_cluster(&[format!(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'"
+    )]);
 }
 
 async fn ready(server: &Server) -> u16 {
