@@ -243,20 +243,11 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
         taking_orders: tokio::spawn(door.run(Arc::clone(&store), Place::of(&settings, public_url))),
     };
     tokio::task::spawn_blocking(random::prepare_library);
-    let greeting = async {
-        match greet(&settings, &product, bound).await {
-            Ok(()) => {
-                let _ = greeted.send(());
-                std::future::pending().await
-            }
-            Err(error) => error,
-        }
-    };
     let failed: Option<anyhow::Error> = tokio::select! {
         () = orders.stop() => None,
         lost = lease::keep(&product, lease) => Some(lost),
         ended = tasks.ended() => Some(ended),
-        error = greeting => Some(error),
+        error = begin_with_greeting(&settings, &product, bound, greeted) => Some(error),
     };
     ending.begin();
     tracing::info!("draining: what comes is answered for a second more, and what has come until then");
@@ -481,6 +472,20 @@ impl Orders {
             _ = self.int.recv() => {}
         }
     }
+}
+
+/// Greets, and has whoever waits answered then; resolves with why it could not.
+async fn begin_with_greeting(
+    settings: &Settings,
+    product: &Portcullis,
+    bound: SocketAddr,
+    greeted: oneshot::Sender<()>,
+) -> anyhow::Error {
+    if let Err(error) = greet(settings, product, bound).await {
+        return error;
+    }
+    let _ = greeted.send(());
+    std::future::pending().await
 }
 
 /// Prints where things are: to people on a terminal what they need, and nothing secret anywhere else.
