@@ -13,13 +13,13 @@ use portcullis_domain::offboarding::Ownership;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Rank, may_give};
-use portcullis_domain::text::{Slug, domain_of, email_key};
+use portcullis_domain::text::{Slug, email_key};
 use portcullis_domain::token::TokenEnd;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
 use portcullis_store::membership::MembershipFilter;
-use portcullis_store::{Tx, connection, domain, facts, leaver, membership, role, user};
+use portcullis_store::{Tx, connection, facts, leaver, membership, role, user};
 use serde_json::json;
 
 use crate::access::{off_board_member, settle};
@@ -452,25 +452,13 @@ pub(crate) fn lives_here(
     Ok(membership::living_of_user(tx, user)?.iter().any(|one| one.organization == organization))
 }
 
-/// Whether a sign-in here may be found by that address: its domain is proven by this organization.
-fn is_believed_at_sign_in(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    email: &str,
-) -> Result<bool, ServiceError> {
-    let Ok(key) = email_key(email) else { return Ok(false) };
-    Ok(domain::find_proven(tx, domain_of(&key))?.is_some_and(|proven| proven.organization == organization))
-}
-
 /// Puts a user whom another organization knows into this one, at once and without a role: the root token's say is
 /// life of its own. Name and address are those of the user's newest membership that has not ended and that they joined; else of
 /// the newest.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] for a user who is unknown or ended; [`ServiceError::Taken`] for one who is here already;
-/// [`Refusal::MemberInactive`] for one who only waits by an invitation: whoever opens its link says first who they are;
-/// [`ServiceError::Invalid`] for one whom directories of other organizations alone call by an address that a sign-in here would
-/// be found by.
+/// [`Refusal::MemberInactive`] for one who only waits by an invitation: whoever opens its link says first who they are.
 pub fn add(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -487,14 +475,8 @@ pub fn add(
         return Err(ServiceError::Taken(Taken::User));
     }
     let newest = theirs.last().ok_or(ServiceError::NotFound(Noun::User))?;
-    // What another organization's directory calls them is its word, and by an address one is found here at sign-in.
-    let own = theirs.iter().rev().find(|m| m.joined_at.is_some());
-    let named = own.unwrap_or(newest);
-    if own.is_none() && is_believed_at_sign_in(tx, organization, &named.email)? {
-        let message = "is called so by a directory of another organization alone, in a domain that is proven here: invite \
-                       them instead";
-        return Err(ServiceError::invalid("user", message));
-    }
+    // Where they joined nowhere, a directory of another organization said how they are called: the root token vouches for it.
+    let named = theirs.iter().rev().find(|m| m.joined_at.is_some()).unwrap_or(newest);
     if theirs.iter().all(|m| m.access.state == MembershipState::Invited) {
         return Err(Refusal::MemberInactive.into());
     }
