@@ -4,7 +4,7 @@
 //! stands for one caller and one path. What is kept never holds a secret: a repeat gets the same
 //! resource with null where the secret stood, and `"secret_shown": true` (invariant I7).
 //!
-//! Every use case that makes something for the administration API runs inside [`once`].
+//! Every use case that makes something for the administration API runs inside [`make_once`].
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::secret::TokenSecret;
@@ -73,7 +73,7 @@ fn body_hash(body: &[u8]) -> String {
 /// The answer of the time when it was made, if the key is known.
 ///
 /// For what takes long or leaves the process before something is made: a repeat must not need it again. Who makes it
-/// still asks [`once`].
+/// still asks [`make_once`].
 ///
 /// # Errors
 /// [`ServiceError::IdempotencyMismatch`] if the key came with another body.

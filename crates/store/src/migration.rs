@@ -3,7 +3,7 @@
 //! A text says `INT` and `TEXT`; the dialect decides what that is. Nothing is ever taken back: a database that knows a
 //! migration which this Portcullis does not know was written by a newer one, and is refused.
 //!
-//! A new database takes no step: it is made at once from [`SCHEMA`], which is where all of them lead, in a tenth of the time.
+//! A new database takes no step: it is made at once from `schema.sql`, which is where all of them lead, in a tenth of the time.
 
 use portcullis_domain::Timestamp;
 
