@@ -64,13 +64,16 @@ impl DirectoryUser {
         self.identifiers().difference(&self.called(1)).cloned().collect()
     }
 
+    /// Their `userName`; none where claims tell of them, which call what they say by its own id.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        Some(self.user_name.as_str()).filter(|name| *name != self.id.to_string())
+    }
+
     /// What they are called by, with so many of their addresses. Many providers sign people in by an address that stands
     /// in `userName` only, so one that is an address counts as one.
     fn called(&self, addresses: usize) -> BTreeSet<Identifier> {
-        // What claims tell of somebody is called by its own id, and nobody else ever is.
-        let is_named = self.user_name != self.id.to_string();
-        let name = is_named.then(|| Identifier::user_name(&self.user_name));
-        let mut all: BTreeSet<Identifier> = name.into_iter().collect();
+        let mut all: BTreeSet<Identifier> = self.name().map(Identifier::user_name).into_iter().collect();
         all.extend(email_key(&self.user_name).ok().map(|key| Identifier::email(&key)));
         all.extend(self.email_keys.iter().take(addresses).map(|key| Identifier::email(key)));
         all.extend(self.external_id.iter().map(|id| Identifier::external_id(self.directory, id)));

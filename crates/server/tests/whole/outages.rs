@@ -133,9 +133,6 @@ async fn a_start_that_fails_after_it_took_the_lease_gives_it_back() {
 #[tokio::test]
 async fn orders_are_taken_again_once_file_descriptors_are_there_again() {
     let mut server = Server::sqlite().await;
-    // It answers before it has said where things are, which takes files too.
-    let link = server.data.join("first-owner-link");
-    until("the greeting", async || link.exists().then_some(())).await;
     let few = Rlimit { current: Some(60), maximum: Some(60) };
     let process = Pid::from_raw(i32::try_from(server.process()).unwrap());
     prlimit(process, Resource::Nofile, few).unwrap();

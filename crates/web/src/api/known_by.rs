@@ -77,11 +77,9 @@ impl KnownAtProvider {
 
 impl KnownInDirectory {
     fn of(user: DirectoryUser) -> Self {
-        // What claims say of somebody is called by its id, which is nobody's name.
-        let is_named = user.user_name != user.id.to_string();
         Self {
             directory: user.directory.to_string(),
-            user_name: is_named.then_some(user.user_name),
+            user_name: user.name().map(str::to_owned),
             external_id: user.external_id,
             emails: user.email_keys,
             believed_up_to: up_to(user.believed_up_to),
