@@ -47,14 +47,21 @@ pub(crate) struct Queue {
     length: AtomicUsize,
 }
 
-/// A request, and the how manieth it is.
-type Numbered = (u64, Box<dyn Job>);
+/// A request in its lane.
+pub(crate) struct Asked {
+    pub(crate) job: Box<dyn Job>,
+    lane: Lane,
+    /// The how manieth came.
+    number: u64,
+    /// Whether a thread without a connection took it before.
+    was_put_back: bool,
+}
 
 #[derive(Default)]
 struct Waiting {
-    urgent: VecDeque<Numbered>,
-    ordinary: VecDeque<Numbered>,
-    reads: VecDeque<Numbered>,
+    urgent: VecDeque<Asked>,
+    ordinary: VecDeque<Asked>,
+    reads: VecDeque<Asked>,
     /// How many have come.
     came: u64,
     /// How many urgent ones went first since anybody else did.
@@ -69,6 +76,8 @@ struct Waiting {
 /// Threads that sleep: nobody is woken who is awake, and of two requests at once each wakes a thread of its own.
 #[derive(Debug, Default)]
 struct Sleepers {
+    /// How many have a connection, as far as they know.
+    connected: usize,
     /// How many nobody has called.
     asleep: usize,
     /// How many were called and have not woken yet.
@@ -94,32 +103,60 @@ impl Sleepers {
 }
 
 impl Waiting {
-    fn take(&mut self, duty: Duty) -> Option<Box<dyn Job>> {
-        let taken = match duty {
-            Duty::Reads => self.reads.pop_front(),
+    fn take(&mut self, duty: Duty) -> Option<Asked> {
+        match duty {
+            Duty::Reads => self.take_first(Lane::Read),
             Duty::Everything if self.first_in_a_row >= MAX_FIRST_IN_A_ROW => {
                 self.take_oldest().or_else(|| self.take_urgent())
             }
             Duty::Everything => self.take_urgent().or_else(|| self.take_oldest()),
-        };
-        taken.map(|(_, job)| job)
+        }
     }
 
-    fn take_urgent(&mut self) -> Option<Numbered> {
-        let urgent = self.urgent.pop_front()?;
+    fn take_urgent(&mut self) -> Option<Asked> {
+        let urgent = self.take_first(Lane::Write(Priority::OffBoarding))?;
         self.first_in_a_row = self.first_in_a_row.saturating_add(1);
         Some(urgent)
     }
 
     /// Of those that are not urgent, whoever came first.
-    fn take_oldest(&mut self) -> Option<Numbered> {
+    fn take_oldest(&mut self) -> Option<Asked> {
         self.first_in_a_row = 0;
-        let came = |lane: &VecDeque<Numbered>| lane.front().map_or(u64::MAX, |(number, _)| *number);
+        let came = |lane: &VecDeque<Asked>| lane.front().map_or(u64::MAX, |asked| asked.number);
         if came(&self.reads) < came(&self.ordinary) {
-            self.reads.pop_front()
+            self.take_first(Lane::Read)
         } else {
-            self.ordinary.pop_front()
+            self.take_first(Lane::Write(Priority::Ordinary))
         }
+    }
+
+    fn take_first(&mut self, lane: Lane) -> Option<Asked> {
+        self.lane(lane).pop_front()
+    }
+
+    const fn lane(&mut self, lane: Lane) -> &mut VecDeque<Asked> {
+        match lane {
+            Lane::Write(Priority::OffBoarding) => &mut self.urgent,
+            Lane::Write(Priority::Ordinary) => &mut self.ordinary,
+            Lane::Read => &mut self.reads,
+        }
+    }
+
+    /// Calls a thread that may take what waits there, if one sleeps.
+    const fn call(&mut self, lane: Lane) -> Option<Duty> {
+        if matches!(lane, Lane::Read) && self.readers.call() {
+            return Some(Duty::Reads);
+        }
+        if self.threads.call() { Some(Duty::Everything) } else { None }
+    }
+
+    /// True if a thread that takes what one with that duty takes has a connection.
+    const fn is_served(&self, duty: Duty) -> bool {
+        let readers = match duty {
+            Duty::Everything => 0,
+            Duty::Reads => self.readers.connected,
+        };
+        self.threads.connected + readers > 0
     }
 
     /// Those that a thread with that duty would take, of the first so many that came.
@@ -130,8 +167,8 @@ impl Waiting {
         };
         let mut taken = Vec::new();
         for lane in lanes {
-            let until = lane.partition_point(|(number, _)| *number <= came);
-            taken.extend(lane.drain(..until).map(|(_, job)| job));
+            let until = lane.partition_point(|asked| asked.number <= came);
+            taken.extend(lane.drain(..until).map(|asked| asked.job));
         }
         taken
     }
@@ -173,51 +210,85 @@ impl Queue {
             return;
         }
         waiting.came += 1;
-        let numbered = (waiting.came, job);
-        match lane {
-            Lane::Write(Priority::OffBoarding) => waiting.urgent.push_back(numbered),
-            Lane::Write(Priority::Ordinary) => waiting.ordinary.push_back(numbered),
-            Lane::Read => waiting.reads.push_back(numbered),
-        }
+        let asked = Asked { job, lane, number: waiting.came, was_put_back: false };
+        waiting.lane(lane).push_back(asked);
+        self.wake_for(waiting, lane);
+    }
+
+    /// What came into a lane is seen, and somebody is called for it.
+    fn wake_for(&self, mut waiting: MutexGuard<'_, Waiting>, lane: Lane) {
         self.length.store(waiting.len(), Ordering::Release);
-        let wakes = if lane == Lane::Read && waiting.readers.call() {
-            Some(&self.wake_reader)
-        } else {
-            waiting.threads.call().then_some(&self.wake)
-        };
+        let called = waiting.call(lane);
         drop(waiting);
-        if let Some(wakes) = wakes {
-            wakes.notify_one();
+        if let Some(duty) = called {
+            self.wakes(duty).notify_one();
+        }
+    }
+
+    const fn wakes(&self, duty: Duty) -> &Condvar {
+        match duty {
+            Duty::Everything => &self.wake,
+            Duty::Reads => &self.wake_reader,
         }
     }
 
     /// The next request for a thread with that duty; `None` when the queue is closed and has nothing more for it.
-    pub(crate) fn wait(&self, duty: Duty) -> Option<Box<dyn Job>> {
+    pub(crate) fn wait(&self, duty: Duty) -> Option<Asked> {
         let mut waiting = self.locked();
         loop {
-            if let Some(job) = waiting.take(duty) {
+            if let Some(taken) = waiting.take(duty) {
                 self.length.store(waiting.len(), Ordering::Release);
-                return Some(job);
+                return Some(taken);
             }
             if waiting.closed {
                 return None;
             }
             waiting.sleepers(duty).asleep += 1;
-            let wake = match duty {
-                Duty::Everything => &self.wake,
-                Duty::Reads => &self.wake_reader,
-            };
-            waiting = wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self.wakes(duty).wait(waiting).unwrap_or_else(PoisonError::into_inner);
             waiting.sleepers(duty).wake();
         }
+    }
+
+    /// A thread with that duty has a connection.
+    pub(crate) fn connected(&self, duty: Duty) {
+        self.locked().sleepers(duty).connected += 1;
+    }
+
+    /// A thread with that duty found that it has none any more.
+    pub(crate) fn parted(&self, duty: Duty) {
+        let mut waiting = self.locked();
+        let sleepers = waiting.sleepers(duty);
+        sleepers.connected = sleepers.connected.saturating_sub(1);
+    }
+
+    /// True if others have a connection for what a thread with that duty takes, and more may come.
+    pub(crate) fn is_served(&self, duty: Duty) -> bool {
+        let waiting = self.locked();
+        !waiting.closed && waiting.is_served(duty)
+    }
+
+    /// Hands on to a thread with a connection what one without took and did not begin. It is given back where nobody has a
+    /// connection, and where it was handed on before: each of them may be the next to find that its own is gone.
+    pub(crate) fn put_back(&self, mut asked: Asked, duty: Duty) -> Result<(), Box<dyn Job>> {
+        let mut waiting = self.locked();
+        if waiting.closed || asked.was_put_back || !waiting.is_served(duty) {
+            return Err(asked.job);
+        }
+        asked.was_put_back = true;
+        let (lane, number) = (asked.lane, asked.number);
+        let others = waiting.lane(lane);
+        let at = others.partition_point(|other| other.number < number);
+        others.insert(at, asked);
+        self.wake_for(waiting, lane);
+        Ok(())
     }
 
     /// The next request, if one waits, for a thread that takes everything.
     pub(crate) fn next(&self) -> Option<Box<dyn Job>> {
         let mut waiting = self.locked();
-        let job = waiting.take(Duty::Everything);
+        let taken = waiting.take(Duty::Everything);
         self.length.store(waiting.len(), Ordering::Release);
-        job
+        taken.map(|asked| asked.job)
     }
 
     /// How many requests have come.

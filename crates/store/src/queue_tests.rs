@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, mpsc};
 
-use super::{Duty, Lane, MAX_FIRST_IN_A_ROW, MAX_WAITING, Queue};
+use super::{Asked, Duty, Lane, MAX_FIRST_IN_A_ROW, MAX_WAITING, Queue};
 use crate::pool::Priority;
 use crate::writer::{Attempt, Job};
 use crate::{StoreError, Tx};
@@ -50,7 +50,7 @@ impl Scene {
     /// The names of so many that a thread with that duty takes.
     fn taken(&self, queue: &Queue, duty: Duty, count: usize) -> Vec<String> {
         for _ in 0..count {
-            queue.wait(duty).unwrap().finish(Ok(()));
+            queue.wait(duty).unwrap().job.finish(Ok(()));
         }
         self.heard.lock().unwrap().drain(..).map(|(name, _)| name).collect()
     }
@@ -118,6 +118,33 @@ fn what_waited_while_nobody_was_reached_is_refused_and_what_came_since_or_is_for
 }
 
 #[test]
+fn what_a_thread_without_a_connection_took_goes_back_to_its_place_once_and_only_where_others_have_one() {
+    let (queue, scene) = (Queue::new(), Scene::default());
+    for name in ["first", "second"] {
+        scene.put(&queue, ORDINARY, name);
+    }
+    let take = || queue.wait(Duty::Everything).unwrap();
+    let lost = |job: Box<dyn Job>| job.finish(Err(StoreError::Unavailable("nobody answered".into())));
+    queue.connected(Duty::Reads);
+    // Whoever only reads is no help to somebody who writes.
+    let (first, second) = (take(), take());
+    assert!(!queue.is_served(Duty::Everything) && queue.is_served(Duty::Reads));
+    lost(queue.put_back(first, Duty::Everything).expect_err("nobody takes it"));
+    queue.connected(Duty::Everything);
+    scene.put(&queue, ORDINARY, "third");
+    assert!(queue.put_back(second, Duty::Everything).is_ok());
+    assert_eq!(queue.len(), 2);
+    lost(queue.put_back(take(), Duty::Everything).expect_err("it was handed on before"));
+    queue.parted(Duty::Reads);
+    assert!(queue.is_served(Duty::Reads), "whoever takes everything takes reads");
+    queue.parted(Duty::Everything);
+    assert!(!queue.is_served(Duty::Reads));
+    let heard: Vec<_> = scene.heard.lock().unwrap().drain(..).collect();
+    assert_eq!(heard, [("first".to_owned(), false), ("second".to_owned(), false)]);
+    assert_eq!(scene.taken(&queue, Duty::Everything, 1), ["third"]);
+}
+
+#[test]
 fn whoever_sleeps_is_woken_for_what_they_may_take() {
     let queue = Queue::new();
     let (told, taken) = mpsc::channel();
@@ -126,7 +153,7 @@ fn whoever_sleeps_is_woken_for_what_they_may_take() {
         .map(|duty| {
             let (queue, told) = (Arc::clone(&queue), told.clone());
             std::thread::spawn(move || {
-                while let Some(job) = queue.wait(duty) {
+                while let Some(Asked { job, .. }) = queue.wait(duty) {
                     job.finish(Ok(()));
                     told.send(duty).unwrap();
                 }
@@ -155,7 +182,7 @@ fn of_two_reads_at_once_the_second_wakes_another_thread_while_the_first_is_slow(
                 let (queue, told) = (Arc::clone(&queue), told.clone());
                 // Each takes one and does nothing more, as one does that waits long.
                 std::thread::spawn(move || {
-                    queue.wait(duty).unwrap().finish(Ok(()));
+                    queue.wait(duty).unwrap().job.finish(Ok(()));
                     told.send(()).unwrap();
                 })
             })

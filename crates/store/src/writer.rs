@@ -15,7 +15,7 @@ use rusqlite::ErrorCode;
 use crate::StoreError;
 use crate::db::{Inner, RowCounts, Trouble, Tx};
 use crate::driver::{Driver, PostgresConnection, was_cut_off};
-use crate::queue::{Duty, Queue};
+use crate::queue::{Asked, Duty, Queue};
 use crate::wire::{Server, Unreached};
 
 /// The most requests in one commit.
@@ -29,6 +29,10 @@ pub(crate) const MAX_TRIES: usize = 5;
 /// How long all tries of one transaction may take together, in microseconds, and how long it may wait for one lock: whoever
 /// waits has a thread that others want.
 pub(crate) const MAX_TRYING_MICROS: i64 = 5_000_000;
+
+/// How long a thread without a connection to PostgreSQL takes nothing before it looks for one again, at first and at most.
+const MIN_AWAY: Duration = Duration::from_millis(100);
+const MAX_AWAY: Duration = Duration::from_secs(1);
 
 /// How often SQLite's writer looks for the next request before it sleeps, giving way to whoever wants to run: about half a
 /// millisecond. A client that waits for each answer is back within that time, and to wake a thread whose processor went
@@ -107,7 +111,7 @@ pub(crate) fn sqlite_writer(
     loop {
         let answered_at = clock.now();
         wakefulness.look(queue, std::thread::yield_now);
-        let Some(first) = queue.wait(Duty::Everything) else { return };
+        let Some(Asked { job: first, .. }) = queue.wait(Duty::Everything) else { return };
         wakefulness.learn(clock.now().micros() - answered_at.micros());
         let mut group: Vec<Box<dyn Job>> = Vec::new();
         let mut done = Done::default();
@@ -303,54 +307,93 @@ pub(crate) fn postgres_worker(
     clock: &dyn Clock,
     connected: impl FnOnce(Result<(), StoreError>),
 ) {
-    let bounded = format!("SET lock_timeout = {}", MAX_TRYING_MICROS / 1000);
-    let open = || server.open(&bounded).map(PostgresConnection::new);
-    let mut connection = match open() {
-        Ok(connection) => {
-            connected(Ok(()));
-            Some(connection)
+    let mut line = Line { server, queue, duty, connection: None };
+    match line.open() {
+        Ok(_) => connected(Ok(())),
+        Err(unreached) => return connected(Err(unreached.error)),
+    }
+    while let Some(asked) = queue.wait(duty) {
+        line.serve(asked, clock);
+    }
+}
+
+/// What one of PostgreSQL's threads has: a connection, which the queue knows of, or none just now.
+struct Line<'a> {
+    server: &'a Server,
+    queue: &'a Queue,
+    duty: Duty,
+    connection: Option<PostgresConnection>,
+}
+
+impl Line<'_> {
+    /// The connection, and whether it was made just now.
+    fn open(&mut self) -> Result<(&mut PostgresConnection, bool), Unreached> {
+        if self.connection.as_ref().is_some_and(|open| open.client.is_closed()) {
+            self.part();
         }
-        Err(unreached) => {
-            connected(Err(unreached.error));
-            return;
+        let is_new = self.connection.is_none();
+        let open = match self.connection.take() {
+            Some(open) => open,
+            None => {
+                let bounded = format!("SET lock_timeout = {}", MAX_TRYING_MICROS / 1000);
+                let opened = self.server.open(&bounded).map(PostgresConnection::new)?;
+                self.queue.connected(self.duty);
+                opened
+            }
+        };
+        Ok((self.connection.insert(open), is_new))
+    }
+
+    fn part(&mut self) {
+        if self.connection.take().is_some() {
+            self.queue.parted(self.duty);
         }
-    };
-    while let Some(mut job) = queue.wait(duty) {
-        let mut is_new = false;
+    }
+
+    fn serve(&mut self, mut asked: Asked, clock: &dyn Clock) {
         let outcome = loop {
-            let open = match connection.as_mut().filter(|c| !c.client.is_closed()) {
-                Some(open) => open,
-                None => {
-                    let came = queue.came();
-                    match open() {
-                        Ok(opened) => {
-                            is_new = true;
-                            connection.insert(opened)
-                        }
-                        Err(Unreached { error, is_answered }) => {
-                            tracing::error!(error = %error, "the database is not reachable");
-                            // Who waited for as long would wait as long again, for each of those before them.
-                            if !is_answered {
-                                queue.refuse(duty, came, &error);
-                            }
-                            std::thread::sleep(Duration::from_millis(100));
-                            break Err(error);
-                        }
-                    }
-                }
+            let came = self.queue.came();
+            let (open, is_new) = match self.open() {
+                Ok(open) => open,
+                Err(unreached) => return self.cannot(asked, came, unreached),
             };
-            let Err(lost) = postgres_tries(open, &mut job, clock) else { break Ok(()) };
+            let Err(lost) = postgres_tries(open, &mut asked.job, clock) else { break Ok(()) };
             // The server says that it ends before it closes: whoever comes next would be the one to find out.
             let is_spent = lost.is_gone || open.client.is_closed();
             if is_spent {
-                connection = None;
+                self.part();
             }
             // A connection that was closed while nobody used it is nobody's misfortune: nothing was begun by it.
             if !is_spent || lost.has_begun || is_new {
                 break Err(lost.error);
             }
         };
-        job.finish(outcome);
+        asked.job.finish(outcome);
+    }
+
+    /// There is no connection for what was asked when so many had come.
+    fn cannot(&mut self, asked: Asked, came: u64, Unreached { error, is_answered }: Unreached) {
+        tracing::error!(error = %error, "the database is not reachable");
+        if let Err(job) = self.queue.put_back(asked, self.duty) {
+            // Who waited for as long would wait as long again, for each of those before them.
+            if !is_answered && !self.queue.is_served(self.duty) {
+                self.queue.refuse(self.duty, came, &error);
+            }
+            job.finish(Err(error));
+        }
+        self.regain();
+    }
+
+    /// Takes nothing for a moment, and for as long as others have a connection and this thread finds none.
+    fn regain(&mut self) {
+        let mut pause = MIN_AWAY;
+        loop {
+            std::thread::sleep(pause);
+            if !self.queue.is_served(self.duty) || self.open().is_ok() {
+                return;
+            }
+            pause = MAX_AWAY.min(2 * pause);
+        }
     }
 }
 
