@@ -211,7 +211,7 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    descriptors::take_all(settings.http_max_connections);
+    descriptors::take_all(&settings);
     let Running { product, app, store, lease, listener, tls, door, locked } = tokio::select! {
         running = prepare(&settings) => running?,
         // A database that does not answer holds up the start, and must not hold up the end.
