@@ -6,6 +6,7 @@
 
 mod provider;
 mod reading;
+mod told;
 mod view;
 
 use portcullis_domain::Refusal;
@@ -35,7 +36,6 @@ use crate::oidc::preset;
 use crate::role::{must_not_outgrow, must_not_stand_above, named};
 use crate::rules::{after_rule_change, listed};
 use crate::saml::key::NewKey;
-use crate::saml::wish;
 use crate::{Moment, Portcullis, ServiceError, Surroundings};
 
 pub use provider::Protocol;
@@ -231,15 +231,16 @@ pub fn create(
     }
     .chosen_by(caller.rank(), now);
     let beside = set_protocol(tx, (around, moment), &mut made, (&wanted.protocol, key))?;
-    let event = EventDraft::new(Action::ConnectionCreated, id)
-        .about(directory.id)
-        .with(described(&made, wanted.default_role.as_ref()));
-    let mut changes: Vec<Change> = vec![
+    let mut told = described(&made, wanted.default_role.as_ref());
+    let is_set = told::set_of(None, &beside);
+    told["saml"] = json!(is_set.saml);
+    told["oidc"] = json!(is_set.oidc);
+    let event = EventDraft::new(Action::ConnectionCreated, id).about(directory.id).with(told);
+    let changes: Vec<Change> = vec![
         DirectoryChange::Create(directory).into(),
         ConnectionChange::Create(Box::new(made.clone())).into(),
     ];
-    changes.extend(beside);
-    let plan = Plan::because(organization, cause).then_all(event, changes);
+    let plan = told::planned(Plan::because(organization, cause), event, (changes, beside));
     moment.apply(tx, &plan)?;
     view(tx, made)
 }
@@ -298,20 +299,23 @@ pub fn update(
         return view(tx, new);
     }
     let new = new.changed_by(caller.rank(), moment.now);
+    let (was_set, is_set) =
+        (told::set_of(Some(&before.protocol), &[]), told::set_of(Some(&before.protocol), &provider.beside));
     let event = EventDraft::new(Action::ConnectionUpdated, id).with(json!({
         "from": described(&old, before.default_role.as_ref()),
         "to": described(&new, wanted.default_role.as_ref()),
-        "saml_before": before.protocol.saml().map(wish::described),
-        "oidc_before": before.protocol.oidc().map(|o| &o.settings),
+        "saml_before": was_set.saml,
+        "saml_after": is_set.saml,
+        "oidc_before": was_set.oidc,
+        "oidc_after": is_set.oidc,
         "client_secret_changed": new.client_secret_sealed != old.client_secret_sealed,
     }));
     let mut changes: Vec<Change> = vec![ConnectionChange::Update(Box::new(new.clone())).into()];
-    changes.extend(provider.beside);
     if default_changed && let Some(claims) = directory::find(tx, organization, old.claims_directory)? {
         let claims = Directory { default_role: wanted.default_role.clone(), ..claims };
         changes.push(DirectoryChange::Update(claims).into());
     }
-    let plan = Plan::because(organization, cause).then_all(event, changes);
+    let plan = told::planned(Plan::because(organization, cause), event, (changes, provider.beside));
     let cause = moment.apply(tx, &plan)?.cause;
     let after = view(tx, new)?;
     let reads_now = reads(&after);

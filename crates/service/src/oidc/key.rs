@@ -200,7 +200,8 @@ pub(crate) fn public_half(key: &ClientKey) -> Result<Value, ServiceError> {
     serde_json::from_str(&key.public).map_err(|e| inconsistent(format!("a public key: {e}")))
 }
 
-fn event(action: Action, key: &ClientKey) -> EventDraft {
+/// The event of what became of a key.
+pub(crate) fn event(action: Action, key: &ClientKey) -> EventDraft {
     EventDraft::new(action, key.connection).with(json!({ "kid": key.kid, "alg": key.alg.as_str() }))
 }
 

@@ -112,7 +112,8 @@ pub(crate) fn open(sealing: &SealingKey, key: &SamlKey) -> Result<OwnKey, Servic
     OwnKey::new(&pkcs8, &certificate).map_err(|e| inconsistent(format!("a kept key: {e}")))
 }
 
-fn event(action: Action, key: &SamlKey) -> EventDraft {
+/// The event of what became of a key.
+pub(crate) fn event(action: Action, key: &SamlKey) -> EventDraft {
     EventDraft::new(action, key.connection)
         .with(json!({ "fingerprint": key.fingerprint, "not_after": key.not_after.rfc3339() }))
 }

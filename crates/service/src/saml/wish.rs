@@ -5,7 +5,6 @@ use portcullis_domain::change::{Change, ConnectionChange};
 use portcullis_domain::connection::{Connection, KeyState};
 use portcullis_domain::saml::{CertificateState, SamlCertificate, SamlSettings, SamlSource};
 use portcullis_store::{Tx, saml_refresh};
-use serde_json::{Value, json};
 
 use super::key::NewKey;
 use super::metadata::{REFRESHED_EVERY_S, Read, unknown};
@@ -170,15 +169,4 @@ pub(crate) fn note_reading(
         }
         None => Ok(saml_refresh::forget(tx, of.id)?),
     }
-}
-
-/// A source as an audit event shows it.
-pub(crate) fn described(view: &SamlView) -> Value {
-    let source = &view.source;
-    json!({
-        "metadata_url": source.metadata_url,
-        "sign_in": source.provider.sign_in.location,
-        "settings": source.settings,
-        "certificates": view.trusted().map(|c| &c.fingerprint).collect::<Vec<_>>(),
-    })
 }

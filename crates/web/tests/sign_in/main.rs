@@ -57,6 +57,8 @@ mod tabs;
 #[cfg(test)]
 mod taking_over;
 #[cfg(test)]
+mod told;
+#[cfg(test)]
 mod vouching;
 #[cfg(test)]
 mod way_out;

@@ -1,0 +1,95 @@
+//! What the audit log says of a change that somebody asks it about later: whose signatures count, who is behind a membership,
+//! by which credential, and why somebody has what they have.
+
+use portcullis_emulator::{GOOGLE_TOKEN_URL, GoogleSettings, GoogleWorkspace, Surroundings, Workspace};
+use serde_json::{Value, json};
+
+use crate::local::joined;
+use crate::people::{directory, scim_user};
+use crate::ranks::member;
+use crate::saml_idp::{Idp, key};
+use crate::saml_trust::{one, print};
+use crate::world::{ADA, World, outcome};
+
+const ACME: &str = "/organizations/acme";
+const CAROL: &str = "carol@acme.example";
+
+/// The events about a thing, oldest first.
+async fn about(world: &World, id: &str) -> Vec<Value> {
+    let path = format!("{ACME}/audit-events?target={id}&limit=200");
+    let (status, list) = world.root("GET", &path, Value::Null).await;
+    assert_eq!(status, 200, "{list}");
+    list["items"].as_array().unwrap().clone()
+}
+
+fn of<'e>(events: &'e [Value], action: &str) -> Vec<&'e Value> {
+    events.iter().filter(|event| event["action"] == action).collect()
+}
+
+fn text<'v>(value: &'v Value, field: &str) -> &'v str {
+    value[field].as_str().unwrap_or_else(|| panic!("`{field}` of {value}"))
+}
+
+async fn patched(world: &World, path: &str, body: Value) -> Value {
+    let (status, changed) = world.root("PATCH", path, body).await;
+    assert_eq!(status, 200, "{changed}");
+    changed
+}
+
+#[tokio::test]
+async fn every_certificate_and_key_of_a_connection_of_saml_and_what_is_set_of_it_has_its_event() {
+    let (world, mut idp) = (World::new().await, Idp::start().await);
+    let made =
+        world.saml("acme", &idp, json!({ "metadata_url": null, "metadata_xml": idp.metadata() })).await;
+    let id = text(&made, "id").to_owned();
+    let prints = |events: &[Value], action: &str| -> Vec<String> {
+        of(events, action).iter().map(|e| text(&e["detail"], "fingerprint").to_owned()).collect()
+    };
+    let events = about(&world, &id).await;
+    let (first, second) = (idp.key.clone(), key());
+    assert_eq!(prints(&events, "connection.certificate_trusted"), [print(&first)], "{events:?}");
+    assert_eq!(of(&events, "connection.key_created").len(), 1, "{events:?}");
+    let created = &of(&events, "connection.created")[0]["detail"]["saml"];
+    assert_eq!(created["settings"]["idp_initiated"], false, "{created}");
+    assert_eq!(created["certificates"], json!([print(&first)]));
+
+    idp.publish(&[&first, &second]);
+    let change = json!({ "metadata_xml": idp.metadata(), "saml": { "idp_initiated": true } });
+    patched(&world, &one(&made), change).await;
+    let events = about(&world, &id).await;
+    let trusted = prints(&events, "connection.certificate_trusted");
+    assert_eq!(trusted, [print(&first), print(&second)], "planted beside the real one: {events:?}");
+    let updated = &of(&events, "connection.updated")[0]["detail"];
+    let mut both = [print(&first), print(&second)];
+    both.sort_unstable();
+    assert_eq!(updated["saml_before"]["certificates"], json!([print(&first)]), "{updated}");
+    assert_eq!(updated["saml_after"]["certificates"], json!(both), "{updated}");
+    assert_eq!(updated["saml_after"]["settings"]["idp_initiated"], true, "{updated}");
+
+    idp.entity = "https://idp.test/another".to_owned();
+    idp.publish(&[&second]);
+    patched(&world, &one(&made), json!({ "metadata_xml": idp.metadata() })).await;
+    let events = about(&world, &id).await;
+    assert_eq!(prints(&events, "connection.certificate_retired"), [print(&first)], "of the one before");
+    let updated = &of(&events, "connection.updated")[1]["detail"];
+    assert_eq!(updated["saml_after"]["certificates"], json!([print(&second)]), "{updated}");
+}
+
+#[tokio::test]
+async fn what_is_set_of_a_connection_of_openid_and_its_first_key_are_told_when_they_come_to_count() {
+    let world = World::new().await;
+    let made = world.connection("acme", json!({ "oidc": { "max_age_s": 600 } })).await;
+    let id = text(&made, "id").to_owned();
+    let created = about(&world, &id).await;
+    assert_eq!(of(&created, "connection.created")[0]["detail"]["oidc"]["max_age_s"], 600, "{created:?}");
+    let change = json!({ "oidc": { "max_age_s": 60, "client_auth": "private_key_jwt" } });
+    patched(&world, &one(&made), change).await;
+    let events = about(&world, &id).await;
+    let detail = &of(&events, "connection.updated")[0]["detail"];
+    assert_eq!(
+        (&detail["oidc_before"]["max_age_s"], &detail["oidc_after"]["max_age_s"]),
+        (&json!(600), &json!(60))
+    );
+    assert_eq!(detail["oidc_after"]["client_auth"], "private_key_jwt", "{detail}");
+    assert_eq!(of(&events, "connection.key_created").len(), 1, "{events:?}");
+}
