@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::Timestamp;
 use crate::cause::Cause;
-use crate::id::{DirectoryId, EventId, OrganizationId, RequestId};
+use crate::id::{DirectoryId, EventId, OrganizationId, RequestId, TokenId};
 use crate::text::{explained, texts};
 
 /// Bytes of randomness in a salt: an event's content cannot be guessed from its commitment.
@@ -193,6 +193,7 @@ struct CauseContent {
     event: Option<EventId>,
     kind: &'static str,
     request_id: Option<RequestId>,
+    token: Option<TokenId>,
 }
 
 /// The content of an event as it is stored, committed to and exported: the text is its own canonical form (RFC 8785).
@@ -218,6 +219,7 @@ pub fn content(
             event: cause.event,
             kind: cause.kind.as_str(),
             request_id: cause.request,
+            token: cause.token,
         },
         detail: &draft.detail,
         id,

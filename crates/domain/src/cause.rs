@@ -81,6 +81,9 @@ pub struct Cause {
     pub kind: CauseKind,
     /// Who did it.
     pub actor: Actor,
+    /// The token by which they did it: of several of one holder this one. None for the root token, which is no row, and where
+    /// nobody presented any.
+    pub token: Option<TokenId>,
     /// The request, as its caller saw it.
     pub request: Option<RequestId>,
     /// The event that this one follows from.
@@ -93,7 +96,20 @@ impl Cause {
     /// A cause without a request: Portcullis itself.
     #[must_use]
     pub const fn system() -> Self {
-        Self { kind: CauseKind::System, actor: Actor::System, request: None, event: None, directory: None }
+        Self {
+            kind: CauseKind::System,
+            actor: Actor::System,
+            token: None,
+            request: None,
+            event: None,
+            directory: None,
+        }
+    }
+
+    /// The same cause, by that token.
+    #[must_use]
+    pub const fn by(self, token: TokenId) -> Self {
+        Self { token: Some(token), ..self }
     }
 
     /// The same cause, one step further down the chain.

@@ -217,6 +217,16 @@ impl Caller {
         }
     }
 
+    /// The token that was presented; none where it was the root token.
+    #[must_use]
+    pub const fn token(&self) -> Option<TokenId> {
+        match self {
+            Self::Root => None,
+            Self::Member(m) => Some(m.token),
+            Self::Service { token, .. } => Some(*token),
+        }
+    }
+
     /// A stable text that names the caller, for idempotency keys and limits.
     #[must_use]
     pub fn name(&self) -> String {
@@ -233,6 +243,7 @@ impl Caller {
         Cause {
             kind: CauseKind::Api,
             actor: self.actor(),
+            token: self.token(),
             request: Some(request),
             event: None,
             directory: None,
@@ -311,6 +322,8 @@ pub fn owner_of_directory(
 pub struct Spokesman {
     /// The directory's organization.
     pub organization: OrganizationId,
+    /// The token that was presented.
+    pub token: TokenId,
     /// How high the lowest stands who saw the token, or who may have opened the session that issued it, as whoever chose its
     /// password or provider or named its account: so far is believed what is said by it.
     pub rank: Rank,
@@ -336,7 +349,8 @@ pub fn authenticate_directory(
         uses.note(bearer.token, stored_use, now);
         let rank = bearer.seen_from().min(bearer.opened_from());
         let runs_out_at = bearer.runs_out_at();
-        return Ok(Spokesman { organization: bearer.organization, rank, runs_out_at });
+        let (organization, token) = (bearer.organization, bearer.token);
+        return Ok(Spokesman { organization, token, rank, runs_out_at });
     }
     Err(ServiceError::Unauthenticated)
 }

@@ -258,6 +258,7 @@ impl Arrival {
         Cause {
             kind: CauseKind::SignIn,
             actor: Actor::Directory(self.connection.claims_directory),
+            token: None,
             request: Some(request),
             event: None,
             directory: Some(self.connection.claims_directory),

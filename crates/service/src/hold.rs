@@ -179,7 +179,8 @@ fn step(
                 Some(kind) => (kind, person.request),
                 None => (found.cause_kind, found.request),
             };
-            let cause = Cause { kind, request, event, directory: Some(found.directory), actor: cause.actor };
+            let (directory, Cause { actor, token, .. }) = (Some(found.directory), cause);
+            let cause = Cause { kind, request, event, directory, actor, token };
             let named = named_since(tx, &found, person)?;
             carry_out(tx, moment, &found, person, cause)?;
             lift(tx, moment, person, (&found, named), cause)?;

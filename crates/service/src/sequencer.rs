@@ -173,6 +173,7 @@ pub fn receipt_statement(stored: &StoredReceipt) -> Value {
     let cause = Cause {
         kind: stored.cause.kind,
         actor: Actor::System,
+        token: None,
         request: stored.cause.request_id,
         event: None,
         directory: stored.cause.directory,

@@ -95,7 +95,7 @@ pub struct SessionView {
 /// The cause of what a person does by signing in.
 #[must_use]
 pub const fn cause(actor: Actor, request: RequestId) -> Cause {
-    Cause { kind: CauseKind::SignIn, actor, request: Some(request), event: None, directory: None }
+    Cause { kind: CauseKind::SignIn, actor, request: Some(request), ..Cause::system() }
 }
 
 /// A live session behind a presented secret.
@@ -194,8 +194,8 @@ fn end_session(
 ) -> Result<(), ServiceError> {
     let actor = bearer.member.as_ref().map_or(Actor::System, |m| Actor::Membership(m.id));
     let event = EventDraft::new(Action::SignedOut, bearer.token).with(json!({ "because": because.as_str() }));
-    let plan = Plan::because(bearer.organization, cause(actor, request))
-        .then(event, end(bearer.token, because, moment.now));
+    let cause = cause(actor, request).by(bearer.token);
+    let plan = Plan::because(bearer.organization, cause).then(event, end(bearer.token, because, moment.now));
     moment.apply(tx, &plan)?;
     Ok(())
 }
@@ -214,6 +214,7 @@ pub(crate) fn end_by_provider(
     let cause = Cause {
         kind: CauseKind::SignIn,
         actor: Actor::Directory(of.claims_directory),
+        token: None,
         request: Some(request),
         event: None,
         directory: Some(of.claims_directory),

@@ -25,7 +25,12 @@ fn directory(number: u8) -> DirectoryId {
 fn proven() -> Kept {
     Kept {
         directory: directory(1),
-        speaks: Spokesman { organization: id("org", 1), rank: Rank::ROOT, runs_out_at: None },
+        speaks: Spokesman {
+            organization: id("org", 1),
+            token: id("tok", 1),
+            rank: Rank::ROOT,
+            runs_out_at: None,
+        },
         as_of: AsOf::of(7, NOW),
         lessenings: 3,
     }

@@ -2,7 +2,7 @@
 
 use portcullis_domain::audit::{self, EventDraft, SALT_BYTES, Target};
 use portcullis_domain::cause::{Cause, CauseKind};
-use portcullis_domain::id::{DirectoryId, EventId, OrganizationId, RequestId};
+use portcullis_domain::id::{DirectoryId, EventId, OrganizationId, RequestId, TokenId};
 use portcullis_domain::{Random, Timestamp};
 use serde::Deserialize;
 
@@ -406,8 +406,8 @@ pub fn find(
     tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
 }
 
-/// The cause of what follows from an event by the rules, later: the event, and the request and the directory that it was
-/// because of. An end waits for nothing: where somebody damaged the log, it leads back to the event and no further.
+/// The cause of what follows from an event by the rules, later: the event, and the request, the directory and the token that it
+/// was because of. An end waits for nothing: where somebody damaged the log, it leads back to the event and no further.
 ///
 /// # Errors
 /// As [`list_page`].
@@ -416,6 +416,7 @@ pub fn following(tx: &mut Tx<'_>, organization: OrganizationId, id: EventId) -> 
     struct Because {
         request_id: Option<RequestId>,
         directory: Option<DirectoryId>,
+        token: Option<TokenId>,
     }
     #[derive(Default, Deserialize)]
     struct Content {
@@ -424,8 +425,8 @@ pub fn following(tx: &mut Tx<'_>, organization: OrganizationId, id: EventId) -> 
     let found = find(tx, organization, id)?;
     let content: Content =
         found.and_then(|event| serde_json::from_str(&event.content).ok()).unwrap_or_default();
-    let Because { request_id: request, directory } = content.cause;
-    Ok(Cause { kind: CauseKind::Rule, event: Some(id), request, directory, ..Cause::system() })
+    let Because { request_id: request, directory, token } = content.cause;
+    Ok(Cause { kind: CauseKind::Rule, event: Some(id), token, request, directory, ..Cause::system() })
 }
 
 /// Events that wait for their number, oldest first, each beside its organization as it stands in the row: one that does not

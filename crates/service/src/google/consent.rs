@@ -14,7 +14,7 @@ use portcullis_domain::Refusal;
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::directory::Directory;
 use portcullis_domain::google::{ConsentClient, ConsentGiven, GoogleRight, GoogleSource};
-use portcullis_domain::id::{DirectoryId, MembershipId, RequestId};
+use portcullis_domain::id::{DirectoryId, MembershipId, RequestId, TokenId};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::{Random, Timestamp};
@@ -432,7 +432,8 @@ async fn store(
                 updated_at: moment.now,
                 ..door.source.clone()
             };
-            super::set(tx, moment, (&door.source, is), cause(again.member.membership, request))
+            let cause = cause((again.member.membership, again.member.token), request);
+            super::set(tx, moment, (&door.source, is), cause)
         })
         .await?;
     if before.is_some_and(|before| before.by != by) {
@@ -441,10 +442,11 @@ async fn store(
     Ok(())
 }
 
-const fn cause(member: MembershipId, request: RequestId) -> Cause {
+const fn cause((member, session): (MembershipId, TokenId), request: RequestId) -> Cause {
     Cause {
         kind: CauseKind::Console,
         actor: Actor::Membership(member),
+        token: Some(session),
         request: Some(request),
         event: None,
         directory: None,

@@ -117,6 +117,7 @@ impl Writer<'_> {
         Speaker {
             organization: source.organization,
             directory: source.directory,
+            token: None,
             request: self.run,
             kind: CauseKind::Google,
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
-use portcullis_domain::id::{DirectoryId, OrganizationId, RequestId};
+use portcullis_domain::id::{DirectoryId, OrganizationId, RequestId, TokenId};
 use portcullis_domain::mapping::{Facet, MAX_FACETS};
 use portcullis_domain::text::{MAX_IDENTIFIER, email_key, has_nul};
 
@@ -20,6 +20,8 @@ pub struct Speaker {
     pub organization: OrganizationId,
     /// The directory.
     pub directory: DirectoryId,
+    /// The token by which it speaks; none where we ask it.
+    pub token: Option<TokenId>,
     /// The request, or the run of a poll.
     pub request: RequestId,
     /// By which door it speaks.
@@ -30,7 +32,13 @@ impl Speaker {
     /// A directory that speaks SCIM in this request.
     #[must_use]
     pub const fn scim(organization: OrganizationId, directory: DirectoryId, request: RequestId) -> Self {
-        Self { organization, directory, request, kind: CauseKind::Scim }
+        Self { organization, directory, token: None, request, kind: CauseKind::Scim }
+    }
+
+    /// The same, by that token.
+    #[must_use]
+    pub const fn by(self, token: TokenId) -> Self {
+        Self { token: Some(token), ..self }
     }
 
     /// The cause of everything that follows from this call.
@@ -39,6 +47,7 @@ impl Speaker {
         Cause {
             kind: self.kind,
             actor: Actor::Directory(self.directory),
+            token: self.token,
             request: Some(self.request),
             event: None,
             directory: Some(self.directory),

@@ -252,7 +252,7 @@ pub(super) fn link_own(
     if waits_for_an_owner(tx, connection, &member)? {
         return Err(SignInRefusal::Unconfirmed.into());
     }
-    let cause = session::cause(Actor::Membership(own), wish.request);
+    let cause = session::cause(Actor::Membership(own), wish.request).by(opened.token);
     // It is the session that says whose the account is: by whose key that came, else the link that opened it.
     let mut signed_by = saml_session::signed_by(tx, opened.token)?;
     if signed_by.is_empty() {

@@ -262,6 +262,7 @@ fn many_said(bench: &Bench, place: &Place, user: DirectoryUserId, others: &[Dire
         let said = Cause {
             kind: CauseKind::Scim,
             actor: Actor::Directory(directory),
+            token: None,
             request: Some(request),
             event: None,
             directory: Some(directory),

@@ -86,6 +86,8 @@ struct AuditCause {
     event: Option<String>,
     /// The directory whose statement it was.
     directory: Option<String>,
+    /// The token by which it was done; null for the root token, and where none was presented.
+    token: Option<String>,
 }
 
 impl AuditEvent {

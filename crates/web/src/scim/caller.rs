@@ -96,7 +96,7 @@ pub(super) async fn prove(app: &App, call: &Call) -> Result<Speaker, (Option<Org
             Ok(Proven::Speaks(speaks, as_of)) => {
                 let presented = SecretString::from(presented);
                 proof::keep(Proof { presented, who: Who::Directory(directory, speaks.rank), as_of });
-                return Ok(Speaker::scim(speaks.organization, directory, call.request));
+                return Ok(Speaker::scim(speaks.organization, directory, call.request).by(speaks.token));
             }
             Ok(Proven::Refused(owner)) => owner,
             Err(error) => return Err((None, error.into())),

@@ -93,3 +93,46 @@ async fn what_is_set_of_a_connection_of_openid_and_its_first_key_are_told_when_t
     assert_eq!(detail["oidc_after"]["client_auth"], "private_key_jwt", "{detail}");
     assert_eq!(of(&events, "connection.key_created").len(), 1, "{events:?}");
 }
+
+#[tokio::test]
+async fn the_cause_names_the_credential_that_was_presented() {
+    let world = World::new().await;
+    let browser = joined(&world, "acme", ADA, "admin").await;
+    let session = world.sessions(&browser).remove(0);
+    let path = format!("/api/v1{ACME}/members/{}/keys", member(&world, ADA).await);
+    let mut tokens = Vec::new();
+    for name in ["one", "two"] {
+        let (status, key) = world.call("POST", &path, &session, json!({ "name": name })).await;
+        assert_eq!(status, 201, "{key}");
+        let (secret, id) = (text(&key, "token").to_owned(), text(&key, "id").to_owned());
+        let team = json!({ "slug": name, "name": name });
+        let (status, made) = world.call("POST", &format!("/api/v1{ACME}/teams"), &secret, team).await;
+        assert_eq!(status, 201, "{made}");
+        tokens.push(json!(id));
+    }
+    let by: Vec<_> =
+        world.events("acme", "team.created").await.iter().map(|e| e["cause"]["token"].clone()).collect();
+    assert_eq!(by, tokens, "each by its own key");
+    let issued = world.events("acme", "token.issued").await;
+    let opened = issued.iter().find(|e| e["detail"]["kind"] == "session").unwrap();
+    let keys: Vec<_> = issued.iter().filter(|e| e["detail"]["kind"] == "member_key").collect();
+    assert!(
+        keys.iter().all(|e| e["cause"]["token"] == opened["targets"][0]["id"]),
+        "by the session: {keys:?}"
+    );
+
+    let (made, users, scim) = directory(&world).await;
+    assert_eq!(
+        world.events("acme", "directory.created").await[0]["cause"]["token"],
+        Value::Null,
+        "the root token"
+    );
+    let listed = format!("{ACME}/directories/{}/tokens", text(&made, "id"));
+    let spoken = world.root("GET", &listed, Value::Null).await.1["items"][0]["id"].clone();
+    let (status, told) = world.call("POST", &users, &scim, scim_user(CAROL, CAROL, "carol")).await;
+    assert_eq!(status, 201, "{told}");
+    let told = world.events("acme", "directory_user.created").await.remove(0);
+    assert_eq!(told["cause"]["token"], spoken, "{told}");
+    let settled = world.events("acme", "member.access_changed").await.pop().unwrap();
+    assert_eq!(settled["cause"]["token"], spoken, "what follows too: {settled}");
+}

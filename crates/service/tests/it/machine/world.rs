@@ -111,6 +111,7 @@ fn by_api(moment: &mut Moment) -> Cause {
     Cause {
         kind: CauseKind::Api,
         actor: Actor::Root,
+        token: None,
         request: Some(RequestId::fresh(moment.now, &mut moment.random)),
         event: None,
         directory: None,
