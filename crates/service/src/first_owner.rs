@@ -251,7 +251,11 @@ fn own(
         created_at: now,
         ended_at: None,
     };
-    let joined = EventDraft::new(Action::MemberJoined, id).with(json!({ "by": "first-owner link" }));
+    let joined = EventDraft::new(Action::MemberJoined, id).with(json!({
+        "by": "first-owner link",
+        "user": { "from": null, "to": user },
+        "believed_up_to": member.believed_up_to,
+    }));
     let granted = EventDraft::new(Action::GrantCreated, grant.id)
         .about(id)
         .with(json!({ "role": grant.role, "reason": grant.reason }));

@@ -36,7 +36,7 @@ use crate::password::{self, fits};
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened};
 use crate::sign_in::Visitor;
-use crate::token::must_be_here;
+use crate::token::{issued, must_be_here};
 use crate::{Moment, Portcullis, ServiceError, Surroundings, local};
 
 /// Seconds for which an invitation is good: a week, holidays included.
@@ -195,12 +195,9 @@ fn issue(
     let granted = EventDraft::new(Action::GrantCreated, grant.id)
         .about(membership)
         .with(json!({ "role": grant.role, "reason": grant.reason }));
-    let issued = EventDraft::new(Action::TokenIssued, id)
-        .about(membership)
-        .with(json!({ "kind": link.kind.as_str(), "shown_to": link.shown_to }));
     let plan = Plan::because(organization, cause)
         .then(granted, GrantChange::Create(grant))
-        .then(issued, TokenChange::Issue(Box::new(link)));
+        .then(issued(&link), TokenChange::Issue(Box::new(link)));
     moment.apply(tx, &plan)?;
     Ok((id, secret))
 }
@@ -521,9 +518,11 @@ fn join(
     let (now, member) = (moment.now, &open.member);
     let cause = session::cause(Actor::Membership(member.id), visitor.request);
     let mut changes: Vec<Change> = vec![MembershipChange::Join(member.id, now).into()];
+    let (mut believed_up_to, mut ends) = (member.believed_up_to, false);
     if !matches!(said, Said::Known(own) if own.user == member.user) {
         // Each who saw the link may be who opens it.
         changes.push(MembershipChange::Believe(member.id, open.seen_from).into());
+        believed_up_to = open.seen_from;
     }
     let user = whose(tx, moment, member, said)?;
     if user != member.user {
@@ -532,13 +531,17 @@ fn join(
         }
         changes.push(MembershipChange::SetUser(member.id, user).into());
         // INVARIANT I3: whoever lives on elsewhere keeps what they prove themselves with there.
-        if membership::living_of_user(tx, member.user)?.iter().all(|one| one.id == member.id) {
-            changes.push(UserChange::End(member.user, now).into());
-        }
+        ends = membership::living_of_user(tx, member.user)?.iter().all(|one| one.id == member.id);
     }
     changes.push(TokenChange::ended(TokenSet::One(open.link.id), TokenEnd::Used, now).into());
-    let joined = EventDraft::new(Action::MemberJoined, member.id).about(open.link.id);
+    let joined = EventDraft::new(Action::MemberJoined, member.id).about(open.link.id).with(json!({
+        "user": { "from": member.user, "to": user }, "believed_up_to": believed_up_to,
+    }));
     let mut plan = Plan::because(member.organization, cause).then_all(joined, changes);
+    if ends {
+        let ended = EventDraft::new(Action::UserEnded, member.user).about(member.id);
+        plan = plan.then(ended, UserChange::End(member.user, now));
+    }
     if let Said::New(secret) = said {
         let set = UserChange::SetAuthenticator {
             user,

@@ -418,11 +418,8 @@ pub fn attach(
     if known || lives_here(tx, organization, past.user)? {
         return Err(ServiceError::Taken(Taken::User));
     }
-    let event =
-        EventDraft::new(Action::MemberAttached, id).about(past.user).with(json!({ "former": former }));
     let mut changes = vec![
         MembershipChange::SetUser(id, past.user).into(),
-        UserChange::End(member.user, moment.now).into(),
         UserChange::Revive(past.user).into(),
         TombstoneChange::HandDown { from: former, to: id }.into(),
         // INVARIANT I3: whoever saw a link of the new one would choose a password of the former user.
@@ -435,10 +432,18 @@ pub fn attach(
         .into(),
     ];
     // A password that lived on elsewhere comes along, and who may have chosen it is known of the former membership only.
-    if past.believed_up_to < member.believed_up_to && !user::authenticators_of(tx, past.user)?.is_empty() {
+    let mut believed_up_to = member.believed_up_to;
+    if past.believed_up_to < believed_up_to && !user::authenticators_of(tx, past.user)?.is_empty() {
         changes.push(MembershipChange::Believe(id, past.believed_up_to).into());
+        believed_up_to = past.believed_up_to;
     }
-    let plan = Plan::because(organization, cause).then_all(event, changes);
+    let event = EventDraft::new(Action::MemberAttached, id).about(past.user).with(json!({
+        "former": former, "user": { "from": member.user, "to": past.user }, "believed_up_to": believed_up_to,
+    }));
+    let ended = EventDraft::new(Action::UserEnded, member.user).about(id);
+    let plan = Plan::because(organization, cause)
+        .then_all(event, changes)
+        .then(ended, UserChange::End(member.user, moment.now));
     moment.apply(tx, &plan)?;
     membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }

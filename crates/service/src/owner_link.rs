@@ -20,6 +20,7 @@ use portcullis_store::Tx;
 use portcullis_store::db::Lock;
 
 use crate::access::settle;
+use crate::token::issued;
 use crate::{Moment, ServiceError, Surroundings};
 
 /// Seconds for which the link is good: long enough to be carried over, short enough to be lost.
@@ -112,10 +113,8 @@ fn issue(
         max_idle_s: None,
         ended: None,
     };
-    let event = EventDraft::new(Action::TokenIssued, token.id)
-        .about(membership)
-        .with(serde_json::json!({ "kind": token.kind.as_str(), "shown_to": token.shown_to }));
-    let plan = Plan::because(organization.id, cause).then(event, TokenChange::Issue(Box::new(token)));
+    let plan =
+        Plan::because(organization.id, cause).then(issued(&token), TokenChange::Issue(Box::new(token)));
     moment.apply(tx, &plan)?;
     Ok(secret)
 }

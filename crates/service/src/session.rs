@@ -20,6 +20,7 @@ use portcullis_store::{Tx, token};
 use serde_json::json;
 
 use crate::evaluation::find_bearer;
+use crate::token::issued;
 use crate::{Limits, Moment, ServiceError};
 
 /// The most sessions of one browser: as many as its cookie carries.
@@ -145,15 +146,13 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
     let signed_in = EventDraft::new(Action::SignInSucceeded, membership.id)
         .about(id)
         .with(json!({ "connection": token.connection, "environment": opening.environment }));
-    let issued = EventDraft::new(Action::TokenIssued, id)
-        .about(membership.id)
-        .with(json!({ "kind": TokenKind::Session.as_str() }));
+    let told = issued(&token);
     replaced.extend(too_many(tx, membership, &replaced, now)?);
     let mut changes: Vec<Change> =
         replaced.into_iter().map(|old| end(old, TokenEnd::Replaced, now)).collect();
     changes.push(TokenChange::Issue(Box::new(token)).into());
     let cause = cause(Actor::Membership(membership.id), opening.request);
-    let plan = Plan::because(membership.organization, cause).noting(signed_in).then_all(issued, changes);
+    let plan = Plan::because(membership.organization, cause).noting(signed_in).then_all(told, changes);
     moment.apply(tx, &plan)?;
     // What no longer fits into the cookie would live on unseen, so it ends: the oldest first.
     kept.sort_by_key(|(_, bearer)| std::cmp::Reverse(bearer.issued_at));

@@ -19,7 +19,7 @@ use crate::membership::must_not_outrank;
 use crate::noun::Noun;
 use crate::{Moment, ServiceError};
 
-pub(crate) use issuing::{Draft, end_one, issue_named, must_be_here};
+pub(crate) use issuing::{Draft, end_one, issue_named, issued, must_be_here};
 pub use issuing::{Issued, max_of};
 
 /// Whose a token is, as far as rights go.

@@ -106,18 +106,24 @@ pub(crate) fn issue_named(
         max_idle_s: None,
         ended: None,
     };
-    let event = EventDraft::new(Action::TokenIssued, token.id).about(token.holder).with(json!({
+    let plan = Plan::because(draft.organization, cause)
+        .then(issued(&token), TokenChange::Issue(Box::new(token.clone())));
+    moment.apply(tx, &plan)?;
+    Ok(Issued { token, secret })
+}
+
+/// The event of a token that is issued, whatever its kind: what it is worth, and on whose word.
+pub(crate) fn issued(token: &Token) -> EventDraft {
+    EventDraft::new(Action::TokenIssued, token.id).about(token.holder).with(json!({
         "kind": token.kind.as_str(),
         "name": token.name,
         "environment": token.environment,
         "scopes": token.scopes,
         "shown_to": token.shown_to,
+        "parent": token.parent,
+        "believed_up_to": token.believed_up_to,
         "expires_at": token.expires_at.map(Timestamp::rfc3339),
-    }));
-    let plan =
-        Plan::because(draft.organization, cause).then(event, TokenChange::Issue(Box::new(token.clone())));
-    moment.apply(tx, &plan)?;
-    Ok(Issued { token, secret })
+    }))
 }
 
 /// Ends one token and those that it opened. One that ended already stays as it is.

@@ -95,6 +95,51 @@ async fn what_is_set_of_a_connection_of_openid_and_its_first_key_are_told_when_t
 }
 
 #[tokio::test]
+async fn whoever_a_membership_becomes_by_a_link_is_named_and_who_it_was_ends_by_an_event() {
+    let world = World::new().await;
+    world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+    joined(&world, "globex", CAROL, "member").await;
+    let hers = text(&world.members("globex", CAROL).await[0]["user"], "id").to_owned();
+    let link = world.invite("acme", CAROL, "member").await;
+    let before = text(&world.members("acme", CAROL).await[0]["user"], "id").to_owned();
+    let mut browser = portcullis_emulator::Browser::new().unwrap();
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", crate::local::PASSWORD)];
+    let page = browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    assert_eq!(outcome(&page), "ok");
+    let id = member(&world, CAROL).await;
+    let joined = world.events("acme", "member.joined").await.remove(0);
+    assert_eq!(joined["detail"]["user"], json!({ "from": before, "to": hers }), "{joined}");
+    assert_eq!(joined["detail"]["believed_up_to"], 1000, "by a link that the root token saw alone: {joined}");
+    let ended = world.events("acme", "user.ended").await;
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!(
+        ended[0]["targets"],
+        json!([{ "type": "user", "id": before }, { "type": "membership", "id": id }])
+    );
+}
+
+#[tokio::test]
+async fn how_far_a_token_is_believed_and_when_it_runs_out_are_told_when_it_is_issued() {
+    let world = World::new().await;
+    let browser = joined(&world, "acme", ADA, "member").await;
+    let session = world.sessions(&browser).remove(0);
+    let path = format!("/api/v1{ACME}/members/{}/keys", member(&world, ADA).await);
+    let (status, key) = world.call("POST", &path, &session, json!({ "name": "laptop" })).await;
+    assert_eq!(status, 201, "{key}");
+    let issued = world.events("acme", "token.issued").await;
+    let detail = |kind: &str| {
+        issued.iter().find(|e| e["detail"]["kind"] == kind).unwrap_or_else(|| panic!("{kind}: {issued:?}"))["detail"]
+            .clone()
+    };
+    for kind in ["session", "member_key"] {
+        assert!(detail(kind)["believed_up_to"].is_i64(), "{kind}: {issued:?}");
+        assert!(detail(kind).as_object().unwrap().contains_key("parent"), "{kind}: {issued:?}");
+    }
+    assert!(detail("session")["expires_at"].is_string(), "{issued:?}");
+    assert_eq!(detail("session")["environment"], "production", "{issued:?}");
+}
+
+#[tokio::test]
 async fn the_cause_names_the_credential_that_was_presented() {
     let world = World::new().await;
     let browser = joined(&world, "acme", ADA, "admin").await;
