@@ -156,13 +156,14 @@ fn change(
     let plan = Plan::because(membership.organization, cause);
     let Resolved { access, governed_by, unmapped_at, ended, held: _ } = resolved;
     let was = facts.ended.map(|(_, because)| because);
-    if access == membership.access && ended == was {
+    if access == membership.access && governed_by == membership.governed_by && ended == was {
         let restamp = Restamp { id: membership.id, governed_by, unmapped_at, rules_number };
         moment.apply(tx, &plan.restamp(restamp))?;
         return Ok(Settled::Unchanged);
     }
-    let event = EventDraft::new(Action::MemberAccessChanged, membership.id)
-        .with(json!({ "from": shown(&membership.access), "to": shown(&access) }));
+    let event = EventDraft::new(Action::MemberAccessChanged, membership.id).with(json!({
+        "from": shown(&membership.access, membership.governed_by), "to": shown(&access, governed_by),
+    }));
     let is_owner = access.role == Some(Slug::owner());
     let set = MembershipChange::SetAccess {
         id: membership.id,
@@ -194,8 +195,8 @@ fn revive(
     (resolved, rules_number): (Resolved, i64),
     cause: Cause,
 ) -> Result<Settled, ServiceError> {
-    let event =
-        EventDraft::new(Action::MemberRevived, membership.id).with(json!({ "to": shown(&resolved.access) }));
+    let to = shown(&resolved.access, resolved.governed_by);
+    let event = EventDraft::new(Action::MemberRevived, membership.id).with(json!({ "to": to }));
     let mut changes: Vec<Change> = vec![
         MembershipChange::SetAccess {
             id: membership.id,
@@ -318,13 +319,21 @@ pub fn off_board_member(
     end(tx, moment, membership, Ending { resolved, rules_number, because, reason: Some(reason) }, cause)
 }
 
-/// Access as an audit event shows it.
-fn shown(access: &Access) -> serde_json::Value {
+/// The most reasons that an event shows on one side: a line of an export has its bounds.
+const MAX_REASONS: usize = 200;
+
+/// Access as an audit event shows it, with what gives it and the directory that governs: taken out of one of two groups that
+/// give the same, somebody has what they had for another reason.
+fn shown(access: &Access, governed_by: Option<DirectoryId>) -> serde_json::Value {
     let teams: Vec<_> = access.teams.iter().map(|(t, r)| json!({ "slug": t, "role": r.as_str() })).collect();
     json!({
         "state": access.state.as_str(),
         "role": access.role,
         "teams": teams,
         "environments": access.environments,
+        "reasons": access.reasons.iter().take(MAX_REASONS).collect::<Vec<_>>(),
+        "reasons_left_out": access.reasons.len().saturating_sub(MAX_REASONS),
+        "until": access.until.map(Timestamp::rfc3339),
+        "governed_by": governed_by,
     })
 }

@@ -181,3 +181,35 @@ async fn the_cause_names_the_credential_that_was_presented() {
     let settled = world.events("acme", "member.access_changed").await.pop().unwrap();
     assert_eq!(settled["cause"]["token"], spoken, "what follows too: {settled}");
 }
+
+#[tokio::test]
+async fn of_changed_access_the_reasons_and_the_directory_that_governs_are_told() {
+    let world = World::new().await;
+    let (made, users, token) = directory(&world).await;
+    let (status, told) = world.call("POST", &users, &token, scim_user(CAROL, CAROL, "carol")).await;
+    assert_eq!(status, 201, "{told}");
+    let groups = users.replace("/Users", "/Groups");
+    for name in ["a", "b"] {
+        let group = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name,
+            "members": [{ "value": told["id"] }],
+        });
+        let (status, group) = world.call("POST", &groups, &token, group).await;
+        assert_eq!(status, 201, "{group}");
+        let mapping = json!({ "directory": made["id"], "group": { "id": group["id"] }, "role": "admin" });
+        world.made(&format!("{ACME}/mappings"), mapping).await;
+        if name == "a" {
+            continue;
+        }
+        let (status, _) =
+            world.call("DELETE", &format!("{groups}/{}", text(&group, "id")), &token, Value::Null).await;
+        assert_eq!(status, 204);
+    }
+    for event in world.events("acme", "member.access_changed").await {
+        let (from, to) = (&event["detail"]["from"], &event["detail"]["to"]);
+        assert_ne!(from, to, "something of it is another: {event}");
+        assert_eq!(to["governed_by"], made["id"], "{event}");
+        assert!(to["reasons"].as_array().is_some_and(|reasons| !reasons.is_empty()), "{event}");
+        assert!(to.as_object().unwrap().contains_key("until"), "{event}");
+    }
+}

@@ -69,6 +69,8 @@ pub(crate) struct Seen {
     dumps: Vec<Vec<Vec<Vec<String>>>>,
     /// A membership's stored access, with why it ended.
     access: BTreeMap<String, Vec<String>>,
+    /// The directory that governs a membership.
+    governed: BTreeMap<String, String>,
     agents: BTreeMap<String, Vec<String>>,
     ended_tokens: BTreeSet<String>,
     tokens: BTreeSet<String>,
@@ -409,6 +411,8 @@ fn events(world: &World, raw: &mut Raw, seen: &mut Seen, doer: Doer) -> Result<(
     let access = raw
         .rows("SELECT id, state, role, teams, environments, reasons, until, ended_because FROM memberships");
     let access: BTreeMap<_, _> = access.into_iter().map(|r| (r[0].clone(), r[1..].to_vec())).collect();
+    let governed = raw.rows("SELECT id, governed_by FROM memberships");
+    let governed: BTreeMap<_, _> = governed.into_iter().map(|r| (r[0].clone(), r[1].clone())).collect();
     for (id, is) in &access {
         let created = count(id, &["member.created"]);
         let held = count(id, &[HELD]);
@@ -417,6 +421,8 @@ fn events(world: &World, raw: &mut Raw, seen: &mut Seen, doer: Doer) -> Result<(
         let (must_create, must_change) = match seen.access.get(id) {
             // A newcomer may come and go, or come and be settled, by one statement: each is stored with its event.
             None => (1, usize::from(is[0] == "deprovisioned").max(changed.min(1))),
+            // Another directory that governs somebody has an event too, unless it goes with one that is told of otherwise.
+            Some(was) if was == is && seen.governed.get(id) != governed.get(id) => (0, changed.min(1)),
             Some(was) => (0, usize::from(was != is)),
         };
         ensure!(
@@ -453,6 +459,7 @@ fn events(world: &World, raw: &mut Raw, seen: &mut Seen, doer: Doer) -> Result<(
         leads_back(&rows, event)?;
     }
     seen.access = access;
+    seen.governed = governed;
     seen.agents = agents;
     seen.tokens = tokens;
     seen.ended_tokens = ended;
