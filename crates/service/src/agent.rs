@@ -612,6 +612,7 @@ fn shown(agent: &Agent) -> serde_json::Value {
         "owner": agent.owner,
         "heir": agent.heir,
         "on_owner_loss": agent.on_owner_loss.as_str(),
+        "rule_chosen_by": agent.rule_chosen_by,
         "environment": agent.environment,
     })
 }

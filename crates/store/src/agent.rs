@@ -1,5 +1,7 @@
 //! Agents: rows with an owner, a rule for the owner's loss, and a state.
 
+use std::collections::BTreeMap;
+
 use portcullis_domain::agent::{Agent, AgentState};
 use portcullis_domain::change::AgentChange;
 use portcullis_domain::id::{AgentId, MembershipId, OrganizationId};
@@ -37,11 +39,11 @@ const ORPHAN: Statement = Statement::change(
 );
 const FORGET_HEIR: Statement = Statement::change(
     "agent.forget_heir",
-    "UPDATE agents SET heir = NULL WHERE heir = $1 AND organization = $2",
+    "UPDATE agents SET heir = NULL WHERE heir = $1 AND organization = $2 RETURNING id",
 );
 const FORGET_CHOOSER: Statement = Statement::change(
     "agent.forget_chooser",
-    "UPDATE agents SET rule_chosen_by = NULL WHERE rule_chosen_by = $1 AND organization = $2",
+    "UPDATE agents SET rule_chosen_by = NULL WHERE rule_chosen_by = $1 AND organization = $2 RETURNING id",
 );
 const PAUSED_RANK: Statement = Statement::read(
     "agent.paused_rank",
@@ -104,12 +106,23 @@ fn read(row: &Row) -> Result<Agent, StoreError> {
     })
 }
 
+/// What an agent has no longer once somebody is forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Forgotten {
+    /// They were its heir.
+    pub(crate) heir: bool,
+    /// They chose its rule.
+    pub(crate) chooser: bool,
+}
+
+/// Carries a change out; of [`AgentChange::Forget`] which agents it touched.
 pub(crate) fn apply(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     change: &AgentChange,
-) -> Result<(), StoreError> {
+) -> Result<BTreeMap<AgentId, Forgotten>, StoreError> {
     match change {
+        AgentChange::Forget(member) => return forget(tx, organization, *member),
         AgentChange::Create(a) => tx
             .run(
                 &CREATE,
@@ -144,11 +157,24 @@ pub(crate) fn apply(
             tx.run(&SET_STATE, params![id, state, organization, None::<i64>]).map(|_| ())
         }
         AgentChange::Orphan(id, _) => tx.run(&ORPHAN, params![id, organization]).map(|_| ()),
-        AgentChange::Forget(member) => {
-            tx.run(&FORGET_HEIR, params![member, organization])?;
-            tx.run(&FORGET_CHOOSER, params![member, organization]).map(|_| ())
-        }
+    }?;
+    Ok(BTreeMap::new())
+}
+
+/// Nothing is left to somebody, nor for having chosen a rule.
+fn forget(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    member: MembershipId,
+) -> Result<BTreeMap<AgentId, Forgotten>, StoreError> {
+    let mut forgotten: BTreeMap<AgentId, Forgotten> = BTreeMap::new();
+    for row in tx.rows(&FORGET_HEIR, params![member, organization])? {
+        forgotten.entry(row.parsed(0)?).or_default().heir = true;
     }
+    for row in tx.rows(&FORGET_CHOOSER, params![member, organization])? {
+        forgotten.entry(row.parsed(0)?).or_default().chooser = true;
+    }
+    Ok(forgotten)
 }
 
 /// How high stands who stopped an agent, if a person did.

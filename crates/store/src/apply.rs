@@ -8,10 +8,10 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
     AgentChange, Change, GrantChange, LinkChange, OutboxChange, ReceiptChange, TokenChange,
 };
-use portcullis_domain::id::{EventId, ReceiptId};
+use portcullis_domain::id::{EventId, MembershipId, ReceiptId};
 use portcullis_domain::plan::{Plan, Step};
 use portcullis_domain::{Random, Timestamp};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::statement::Statement;
 use crate::{
@@ -130,7 +130,7 @@ impl Writing<'_> {
             Change::Link(change) => self.link(tx, change, random),
             Change::Mapping(change) => mapping::apply(tx, self.plan.organization(), change),
             Change::Grant(change) => self.grant(tx, change, random),
-            Change::Agent(change) => self.agent(tx, change),
+            Change::Agent(change) => self.agent(tx, change, random),
             Change::Token(change) => self.token(tx, change, random),
             Change::Tombstone(change) => tombstone::apply(tx, self.plan.organization(), change),
             Change::Receipt(ReceiptChange::Open(opened)) => {
@@ -143,9 +143,23 @@ impl Writing<'_> {
         }
     }
 
-    fn agent(&self, tx: &mut Tx<'_>, change: &AgentChange) -> Result<(), StoreError> {
-        agent::apply(tx, self.plan.organization(), change)?;
+    fn agent(
+        &self,
+        tx: &mut Tx<'_>,
+        change: &AgentChange,
+        random: &mut dyn Random,
+    ) -> Result<(), StoreError> {
+        let forgotten = agent::apply(tx, self.plan.organization(), change)?;
         match change {
+            AgentChange::Forget(member) => {
+                for (id, was) in forgotten {
+                    let event = EventDraft::new(Action::AgentUpdated, id)
+                        .about(*member)
+                        .with(no_longer(*member, &was));
+                    audit::insert(tx, self.plan.organization(), &event, &self.cause, self.now, random)?;
+                }
+                Ok(())
+            }
             AgentChange::Disable(id, Some(receipt))
             | AgentChange::Orphan(id, receipt)
             | AgentChange::SetOwner(id, _, _, Some(receipt)) => {
@@ -204,6 +218,15 @@ impl Writing<'_> {
         }
         Ok(())
     }
+}
+
+/// What an agent has no longer of somebody, before and after.
+fn no_longer(member: MembershipId, was: &agent::Forgotten) -> Value {
+    let names = [("heir", was.heir), ("rule_chosen_by", was.chooser)];
+    let names: Vec<_> = names.into_iter().filter_map(|(name, is)| is.then_some(name)).collect();
+    let side = |value: &Value| names.iter().map(|name| ((*name).to_owned(), value.clone())).collect();
+    let (from, to): (Map<String, Value>, Map<String, Value>) = (side(&json!(member)), side(&Value::Null));
+    json!({ "from": from, "to": to })
 }
 
 /// The statements that stand here.

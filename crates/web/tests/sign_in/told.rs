@@ -213,3 +213,27 @@ async fn of_changed_access_the_reasons_and_the_directory_that_governs_are_told()
         assert!(to.as_object().unwrap().contains_key("until"), "{event}");
     }
 }
+
+#[tokio::test]
+async fn an_agent_whose_heir_or_whose_rules_chooser_leaves_has_an_event_of_it() {
+    let world = World::new().await;
+    let browser = joined(&world, "acme", CAROL, "admin").await;
+    let session = world.sessions(&browser).remove(0);
+    joined(&world, "acme", ADA, "member").await;
+    let (owner, leaver) = (member(&world, ADA).await, member(&world, CAROL).await);
+    let wish = json!({ "name": "bot", "owner": owner, "heir": leaver, "on_owner_loss": "keep" });
+    let (status, agent) = world.call("POST", &format!("/api/v1{ACME}/agents"), &session, wish).await;
+    assert_eq!(status, 201, "{agent}");
+    let agent = text(&agent, "id").to_owned();
+    assert_eq!(about(&world, &agent).await[0]["detail"]["rule_chosen_by"], json!(leaver));
+    let off_board = format!("{ACME}/members/{leaver}/offboard");
+    assert_eq!(world.root("POST", &off_board, json!({ "reason": "left" })).await.0, 200);
+    let events = about(&world, &agent).await;
+    let updated = of(&events, "agent.updated");
+    let (from, to): (Vec<_>, Vec<_>) =
+        updated.iter().map(|e| (&e["detail"]["from"], &e["detail"]["to"])).unzip();
+    assert_eq!(from, [&json!({ "heir": leaver, "rule_chosen_by": leaver })], "{events:?}");
+    assert_eq!(to, [&json!({ "heir": null, "rule_chosen_by": null })], "{events:?}");
+    let ended = &world.events("acme", "member.deprovisioned").await[0];
+    assert_eq!(updated[0]["cause"]["event"], ended["id"], "it follows from the end");
+}
