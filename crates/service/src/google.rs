@@ -215,8 +215,11 @@ fn set(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     let (organization, directory) = (is.organization, is.directory);
-    let event = EventDraft::new(Action::DirectoryUpdated, directory)
-        .with(json!({ "from": { "google": source::shown(was) }, "to": { "google": source::shown(&is) } }));
+    let event = EventDraft::new(Action::DirectoryUpdated, directory).with(json!({
+        "from": { "google": source::shown(was) },
+        "to": { "google": source::shown(&is) },
+        "secret_changed": source::secret_changed(was, &is),
+    }));
     let plan = Plan::because(organization, cause).then(event, DirectoryChange::SetGoogle(Box::new(is)));
     moment.apply(tx, &plan)?;
     Ok(google::hasten(tx, directory, moment.now)?)

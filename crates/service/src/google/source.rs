@@ -291,12 +291,26 @@ fn client_secret(
     sealed.map_err(|error| ServiceError::invalid(FIELD, error.to_string()))
 }
 
+/// Whether another secret is sealed in it: what the two sides of an event cannot show.
+pub(super) fn secret_changed(was: &GoogleSource, is: &GoogleSource) -> bool {
+    match (&was.right, &is.right) {
+        (GoogleRight::Key(was), GoogleRight::Key(is)) => was.key_sealed != is.key_sealed,
+        (GoogleRight::Consent(was), GoogleRight::Consent(is)) => {
+            let refresh = |client: &ConsentClient| client.given.as_ref().map(|g| g.refresh_sealed.clone());
+            was.client_secret_sealed != is.client_secret_sealed || refresh(was) != refresh(is)
+        }
+        (GoogleRight::Workload(_), GoogleRight::Workload(_)) => false,
+        _ => true,
+    }
+}
+
 /// A source as an audit event shows it: everything but what is sealed.
 pub(super) fn shown(source: &GoogleSource) -> Value {
     let mut shown = json!({
         "customer": source.customer,
         "domain": source.domain,
         "authorization": source.right.as_str(),
+        "believed_up_to": source.believed_up_to,
     });
     let more = match &source.right {
         GoogleRight::Key(key) => json!({
@@ -312,6 +326,7 @@ pub(super) fn shown(source: &GoogleSource) -> Value {
             "hosted_domain": client.hosted_domain,
             "client_id": client.client_id,
             "consented_by": client.given.as_ref().map(|given| &given.by),
+            "consented_at": client.given.as_ref().map(|given| given.at.rfc3339()),
         }),
     };
     if let (Value::Object(shown), Value::Object(more)) = (&mut shown, more) {

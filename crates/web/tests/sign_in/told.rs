@@ -237,3 +237,38 @@ async fn an_agent_whose_heir_or_whose_rules_chooser_leaves_has_an_event_of_it() 
     let ended = &world.events("acme", "member.deprovisioned").await[0];
     assert_eq!(updated[0]["cause"]["event"], ended["id"], "it follows from the end");
 }
+
+#[tokio::test]
+async fn another_right_to_ask_google_by_shows_in_its_event_though_what_is_new_is_sealed() {
+    let world = World::new().await;
+    let body = json!({
+        "kind": "google", "name": "Google", "google": {
+            "authorization": "consent", "hosted_domain": "acme.example", "client_id": "x", "client_secret": "y",
+        },
+    });
+    let made = world.made(&format!("{ACME}/directories"), body).await;
+    let path = format!("{ACME}/directories/{}", text(&made, "id"));
+    patched(&world, &path, json!({ "google": { "client_secret": "z" } })).await;
+    let updated = world.events("acme", "directory.updated").await.remove(0);
+    let detail = &updated["detail"];
+    assert_eq!(detail["secret_changed"], true, "{updated}");
+    assert_eq!(detail["to"]["google"]["believed_up_to"], 1000, "{updated}");
+    assert!(detail["to"]["google"].as_object().unwrap().contains_key("consented_at"), "{updated}");
+
+    let google = GoogleWorkspace::new(GoogleSettings {
+        token_url: GOOGLE_TOKEN_URL.to_owned(),
+        workspace: Workspace::new("acme.example"),
+        max_page: 500,
+        surroundings: Surroundings::predictable(|| 0, 7),
+    })
+    .unwrap();
+    let by_key = json!({ "google": {
+        "delegated_admin": "admin@acme.example", "service_account_key": google.service_account_key(),
+    } });
+    let body = json!({ "kind": "google", "name": "G", "google": by_key["google"] });
+    let made = world.made(&format!("{ACME}/directories"), body).await;
+    let path = format!("{ACME}/directories/{}", text(&made, "id"));
+    patched(&world, &path, json!({ "google": { "domain": "acme.example" } })).await;
+    let updated = world.events("acme", "directory.updated").await.pop().unwrap();
+    assert_eq!(updated["detail"]["secret_changed"], false, "{updated}");
+}
