@@ -203,7 +203,9 @@ fn end(
         return Err(ServiceError::InUse(Noun::Organization));
     }
     let consented = google::consented(tx, organization, MAX_CONSENTS)?;
-    let event = EventDraft::new(Action::OrganizationDeleted, organization);
+    let (people, agents) = organization::count_left(tx, organization)?;
+    let event = EventDraft::new(Action::OrganizationDeleted, organization)
+        .with(serde_json::json!({ "people": people, "agents": agents }));
     let tokens = TokenChange::ended(TokenSet::OfOrganization, TokenEnd::HolderDeleted, moment.now);
     let changes = vec![tokens.into(), OrganizationChange::Delete(organization, moment.now).into()];
     moment.apply(tx, &Plan::because(organization, cause).then_all(event, changes))?;

@@ -39,6 +39,11 @@ const RULES_CHANGES: Statement = Statement::read(
     "organization.rules_changes",
     "SELECT event FROM rules_changes WHERE organization = $1 AND number > $2 ORDER BY number LIMIT $3",
 );
+const COUNT_LEFT: Statement = Statement::read(
+    "organization.count_left",
+    "SELECT (SELECT COUNT(*) FROM memberships WHERE organization = $1), \
+     (SELECT COUNT(*) FROM agents WHERE organization = $1 AND state <> 'disabled')",
+);
 const DELETE: Statement = Statement::change(
     "organization.delete",
     "UPDATE organizations SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL",
@@ -86,6 +91,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &RAISE_RULES,
     &KEEP_RULES_CHANGE,
     &RULES_CHANGES,
+    &COUNT_LEFT,
     &DELETE,
     &RELEASE_DOMAINS,
     &FIND,
@@ -207,4 +213,13 @@ pub fn rules_changes(
     limit: i64,
 ) -> Result<Vec<EventId>, StoreError> {
     tx.rows(&RULES_CHANGES, params![id, number, limit])?.iter().map(|row| row.parsed(0)).collect()
+}
+
+/// What goes with an organization: how many memberships it had, whatever became of them, and how many agents that have not
+/// ended by themselves.
+///
+/// # Errors
+/// As [`find`].
+pub fn count_left(tx: &mut Tx<'_>, id: OrganizationId) -> Result<(i64, i64), StoreError> {
+    tx.row(&COUNT_LEFT, params![id])?.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
 }

@@ -272,3 +272,14 @@ async fn another_right_to_ask_google_by_shows_in_its_event_though_what_is_new_is
     let updated = world.events("acme", "directory.updated").await.pop().unwrap();
     assert_eq!(updated["detail"]["secret_changed"], false, "{updated}");
 }
+
+#[tokio::test]
+async fn the_log_says_how_many_people_and_agents_went_with_an_organization() {
+    let world = World::new().await;
+    joined(&world, "acme", ADA, "owner").await;
+    let owner = member(&world, ADA).await;
+    world.made(&format!("{ACME}/agents"), json!({ "name": "bot", "owner": owner })).await;
+    assert_eq!(world.root("DELETE", &format!("{ACME}?members=offboard"), Value::Null).await.0, 204);
+    let event = world.events("acme", "organization.deleted").await.remove(0);
+    assert_eq!(event["detail"], json!({ "people": 1, "agents": 1 }), "{event}");
+}
