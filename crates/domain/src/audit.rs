@@ -103,7 +103,6 @@ explained! {
         SignInSucceeded = "sign_in.succeeded", "A person signed in.";
         SignInRefused = "sign_in.refused", "A sign-in was refused.";
         SignedOut = "sign_in.ended", "A person signed out, or a session no longer fitted into their browser.";
-        ReceiptOpened = "receipt.opened", "A receipt of an off-boarding was opened.";
         RulesChanged = "rules.changed", "A change of rules is being carried out.";
         RootTokenUsed = "root_token.used", "The root token was used.";
         RootTokenReplaced = "root_token.replaced", "Another root token is good, and none before it.";

@@ -283,3 +283,19 @@ async fn the_log_says_how_many_people_and_agents_went_with_an_organization() {
     let event = world.events("acme", "organization.deleted").await.remove(0);
     assert_eq!(event["detail"], json!({ "people": 1, "agents": 1 }), "{event}");
 }
+
+#[tokio::test]
+async fn an_action_that_there_is_none_of_is_refused_and_each_that_is_written_down_can_be_asked_for() {
+    let world = World::new().await;
+    let asked = async |action: &str, more: &str| {
+        world.root("GET", &format!("{ACME}/audit-events?action={action}{more}"), Value::Null).await
+    };
+    for more in ["", "&after=0"] {
+        let (status, problem) = asked("member.deprovisiond", more).await;
+        assert_eq!((status, &problem["code"]), (400, &json!("invalid_field")), "{problem}");
+    }
+    for action in portcullis_domain::audit::Action::ALL {
+        assert_eq!(asked(action.as_str(), "").await.0, 200, "{action:?}");
+    }
+    assert_eq!(asked("receipt.opened", "").await.0, 400, "an off-boarding is `member.deprovisioned`");
+}
