@@ -225,15 +225,21 @@ impl Server {
 
     /// The newest trace of a sign-in at that organization with that outcome; traces are written after the answer.
     pub async fn sign_in_trace(&self, organization: &str, outcome: &str) -> Value {
+        self.sign_in_traces(organization, outcome, 1).await[0].clone()
+    }
+
+    /// The same, newest first, once there are that many: for an outcome that there was before.
+    pub async fn sign_in_traces(&self, organization: &str, outcome: &str, count: usize) -> Vec<Value> {
         let path = format!("/organizations/{organization}/traces?kind=sign_in&outcome={outcome}");
         let began = Instant::now();
         while began.elapsed() < MAX_END {
-            if let Some(found) = self.all(&path).await.first() {
-                return found.clone();
+            let found = self.all(&path).await;
+            if found.len() >= count {
+                return found;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("no trace of a sign-in with the outcome `{outcome}`");
+        panic!("no {count} traces of sign-ins with the outcome `{outcome}`");
     }
 
     /// May this bearer act in `production`? The answer's code.
