@@ -202,6 +202,14 @@ impl Realm {
         id_of(&self.admin("GET", &format!("/components?name={name}"), &Value::Null).await)
     }
 
+    /// Gives a key of [`Self::new_key`] another priority.
+    pub async fn prefer(&self, id: &str, priority: u32) {
+        let path = format!("/components/{id}");
+        let mut key = self.admin("GET", &path, &Value::Null).await;
+        key["config"]["priority"] = json!([priority.to_string()]);
+        self.admin("PUT", &path, &key).await;
+    }
+
     /// Takes every key for signatures with RSA away but that one.
     pub async fn keep_only_key(&self, id: &str) {
         let keys = self.admin("GET", "/components?type=org.keycloak.keys.KeyProvider", &Value::Null).await;

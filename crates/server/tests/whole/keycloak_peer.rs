@@ -210,19 +210,21 @@ async fn keycloak_changes_its_key_for_saml_with_overlap_and_the_old_one_is_refus
     let (connection, _) = connect_saml(&server, &realm, json!({}), &json!({})).await;
     assert_eq!(status(&server, &connection).await, 200);
     let old = text(&connection["saml"]["certificates"][0], "fingerprint");
-    // Published first, behind the one that signs.
-    let behind = realm.new_key("behind", 1).await;
-    let read = json!({ "metadata_url": realm.metadata_url() });
-    let shown = server.root("PATCH", &one(&connection), read.clone()).await;
+    // It signs at once, and the old one is published behind it.
+    let new = realm.new_key("new", 200).await;
+    assert_eq!(status(&server, &connection).await, 200, "the first answer by it has the metadata read");
+    let shown = server.root("GET", &one(&connection), Value::Null).await;
     let states: Vec<&Value> =
         shown["saml"]["certificates"].as_array().unwrap().iter().map(|c| &c["state"]).collect();
     assert_eq!(states, ["trusted", "trusted"], "overlap: {shown}");
-    assert_eq!(status(&server, &connection).await, 200, "the old key signs still");
     server.root("POST", &format!("{}/certificates/{old}/retire", one(&connection)), Value::Null).await;
+    assert_eq!(status(&server, &connection).await, 200, "the new key goes on");
+    realm.prefer(&new, 1).await;
     assert_ne!(status(&server, &connection).await, 200, "what the old key signs counts no longer");
+    let read = json!({ "metadata_url": realm.metadata_url() });
     server.root("PATCH", &one(&connection), read).await;
     assert_ne!(status(&server, &connection).await, 200, "and metadata that names it does not bring it back");
-    realm.keep_only_key(&behind).await;
+    realm.keep_only_key(&new).await;
     assert_eq!(status(&server, &connection).await, 200, "the new key signs");
 }
 

@@ -139,13 +139,15 @@ async fn simplesamlphp_changes_its_key_with_overlap_and_the_old_one_is_refused_a
     assert_eq!(status(&server, &connection).await, 200, "{}", idp.log());
     let old = text(&connection["saml"]["certificates"][0], "fingerprint");
     idp.new_key("1");
-    idp.says(&json!({ "new_privatekey": "1.key", "new_certificate": "1.pem" }));
-    let read = json!({ "metadata_url": idp.metadata_url() });
-    let shown = server.root("PATCH", &one(&connection), read).await;
+    // The new key signs, and the old one is published beside it.
+    idp.says(&json!({ "privatekey": "1.key", "certificate": "1.pem" }));
+    idp.says(&json!({ "new_privatekey": "0.key", "new_certificate": "0.pem" }));
+    let first = status(&server, &connection).await;
+    assert_eq!(first, 200, "the first answer by the new key has the metadata read: {}", idp.log());
+    let shown = server.root("GET", &one(&connection), Value::Null).await;
     let states: Vec<&Value> =
         shown["saml"]["certificates"].as_array().unwrap().iter().map(|c| &c["state"]).collect();
     assert_eq!(states, ["trusted", "trusted"], "overlap: {shown}");
-    assert_eq!(status(&server, &connection).await, 200, "one of the two signs");
     server.root("POST", &format!("{}/certificates/{old}/retire", one(&connection)), Value::Null).await;
     let by_old = json!({ "privatekey": "0.key", "certificate": "0.pem", "new_privatekey": null, "new_certificate": null });
     idp.says(&by_old);
