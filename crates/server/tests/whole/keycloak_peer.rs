@@ -161,6 +161,7 @@ async fn keycloaks_own_address_of_a_client_leads_in_only_where_an_administrator_
     let form = as_ada(&mut browser, &address).await;
     let page = carry_on(&mut browser, form).await;
     assert_eq!((page.status, has_session(&server, &browser)), (403, false), "{}", page.body);
+    server.sign_in_trace("acme", "unsolicited_refused").await;
 
     server.root("PATCH", &one(&connection), json!({ "saml": { "idp_initiated": true } })).await;
     let form = as_ada(&mut browser, &address).await;
@@ -221,9 +222,11 @@ async fn keycloak_changes_its_key_for_saml_with_overlap_and_the_old_one_is_refus
     assert_eq!(status(&server, &connection).await, 200, "the new key goes on");
     realm.prefer(&new, 1).await;
     assert_ne!(status(&server, &connection).await, 200, "what the old key signs counts no longer");
+    server.sign_in_trace("acme", "signature_not_trusted").await;
     let read = json!({ "metadata_url": realm.metadata_url() });
     server.root("PATCH", &one(&connection), read).await;
     assert_ne!(status(&server, &connection).await, 200, "and metadata that names it does not bring it back");
+    server.sign_in_traces("acme", "signature_not_trusted", 2).await;
     realm.keep_only_key(&new).await;
     assert_eq!(status(&server, &connection).await, 200, "the new key signs");
 }

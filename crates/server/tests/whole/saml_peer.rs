@@ -136,6 +136,7 @@ async fn people_sign_in_by_saml_through_a_provider_that_others_wrote_and_its_gro
     }
     provider.put("says", &json!({ "encrypt": false, "sign_assertion": false })).await;
     assert_ne!(status(&server, &connection).await, 200, "nothing is signed");
+    server.sign_in_trace("acme", "signature_missing").await;
     provider.put("says", &json!({ "sign_assertion": true })).await;
 
     let silent = json!([{ "name_id": "ada-1", "attributes": { "mail": ["ada@acme.test"] } }]);
@@ -156,6 +157,7 @@ async fn a_providers_own_page_leads_in_only_where_an_administrator_allows_it() {
     let mut browser = Browser::new().unwrap();
     let page = post(&mut browser, &provider.get(&unasked).await).await;
     assert_eq!(page.status, 403, "{}", page.body);
+    server.sign_in_trace("acme", "unsolicited_refused").await;
     let one = format!("/organizations/acme/connections/{}", text(&connection, "id"));
     server.root("PATCH", &one, json!({ "saml": { "idp_initiated": true } })).await;
     let form = provider.get(&unasked).await;

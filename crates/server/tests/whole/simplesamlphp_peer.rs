@@ -84,6 +84,7 @@ async fn people_sign_in_through_simplesamlphp_signed_and_encrypted_and_its_group
     assert_eq!(status(&server, &connection).await, 200, "{}", idp.log());
     idp.says(&json!({ "saml20.sign.response": false }));
     assert_ne!(status(&server, &connection).await, 200, "in a response that is not signed");
+    server.sign_in_traces("acme", "cbc_refused", 2).await;
     idp.says(&json!({ "saml20.sign.response": true, "assertion.encryption": false }));
 
     idp.people(&["Everybody"]);
@@ -101,6 +102,7 @@ async fn simplesamlphps_own_page_leads_in_only_where_an_administrator_allows_it(
     let form = browser.open(&unasked).await.unwrap();
     let page = carry_on(&mut browser, form).await;
     assert_eq!((page.status, has_session(&server, &browser)), (403, false), "{}", page.body);
+    server.sign_in_trace("acme", "unsolicited_refused").await;
     server.root("PATCH", &one(&connection), json!({ "saml": { "idp_initiated": true } })).await;
     let form = browser.open(&unasked).await.unwrap();
     let page = carry_on(&mut browser, form.clone()).await;
