@@ -71,6 +71,8 @@ pub enum Rotation {
     KeepOld,
     /// It vanishes.
     DropOld,
+    /// It vanishes, and signs on: only the new one is published.
+    WithdrawOld,
 }
 
 /// An application known to the provider.
@@ -180,6 +182,7 @@ impl OidcProvider {
                 graph: HashMap::new(),
                 published: vec![key.public_jwk().clone()],
                 key: Arc::new(key),
+                keys_kept: "no-store".to_owned(),
                 published_members: Map::new(),
                 authentication: Authentication::default(),
                 pushed: VecDeque::new(),
@@ -223,6 +226,11 @@ impl OidcProvider {
         self.shared.lock().published_members = members;
     }
 
+    /// Says so in `Cache-Control` of its key set from now on.
+    pub fn have_keys_kept(&self, cache_control: &str) {
+        cache_control.clone_into(&mut self.shared.lock().keys_kept);
+    }
+
     /// Has people prove themselves so.
     pub fn authenticate(&self, authentication: Authentication) {
         self.shared.lock().authentication = authentication;
@@ -263,12 +271,14 @@ impl OidcProvider {
     pub fn rotate_key(&self, rotation: Rotation) -> Result<(), EmulatorError> {
         let key = new_key(self.shared.key_kind, &self.shared.surroundings)?;
         let mut state = self.shared.lock();
-        if rotation == Rotation::DropOld {
+        if rotation != Rotation::KeepOld {
             state.published.clear();
         }
         state.published.insert(0, key.public_jwk().clone());
         state.published.truncate(MAX_PUBLISHED_KEYS);
-        state.key = Arc::new(key);
+        if rotation != Rotation::WithdrawOld {
+            state.key = Arc::new(key);
+        }
         Ok(())
     }
 
@@ -336,6 +346,7 @@ pub(crate) struct State {
     pub(crate) graph: HashMap<String, Value>,
     pub(crate) key: Arc<SigningKey>,
     pub(crate) published: Vec<PublicJwk>,
+    pub(crate) keys_kept: String,
     pub(crate) published_members: Map<String, Value>,
     pub(crate) authentication: Authentication,
     pushed: VecDeque<(String, Vec<(String, String)>)>,

@@ -74,7 +74,9 @@ async fn metadata(Shares(shared): Shares<Arc<Shared>>) -> Response {
 
 async fn jwks(Shares(shared): Shares<Arc<Shared>>) -> Response {
     count(&shared.counters.jwks);
-    json_answer(StatusCode::OK, &oidc_answers::jwks(&shared))
+    let kept = shared.lock().keys_kept.clone();
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, &kept)];
+    (headers, oidc_answers::jwks(&shared).to_string()).into_response()
 }
 
 /// What an authorization request says.

@@ -382,3 +382,40 @@ async fn what_costs_us_something_is_counted_with_the_other_calls_of_its_source()
         assert_eq!(opened(&other, url).await, 200, "another source: {url}");
     }
 }
+
+#[tokio::test]
+async fn o05_a_key_set_is_kept_as_long_as_its_provider_says_between_five_minutes_and_a_day() {
+    let (world, connection) = known().await;
+    for (says, kept_s) in [
+        ("max-age=60", 300),
+        ("public, max-age=7200, must-revalidate", 7_200),
+        ("max-age=1000000000", 86_400),
+        ("no-store", 3_600),
+        ("max-age=soon", 3_600),
+    ] {
+        world.provider.have_keys_kept(says);
+        world.clock.pass_s(86_400);
+        assert_eq!(world.outcome(&connection, ADA).await, "ok");
+        let read = world.provider.counts().jwks;
+        world.clock.pass_s(kept_s - 1);
+        assert_eq!(world.outcome(&connection, ADA).await, "ok");
+        assert_eq!(world.provider.counts().jwks, read, "`{says}`: what is known serves");
+        world.clock.pass_s(1);
+        assert_eq!(world.outcome(&connection, ADA).await, "ok");
+        assert_eq!(world.provider.counts().jwks, read + 1, "`{says}`: it is read again");
+    }
+}
+
+#[tokio::test]
+async fn o05_a_key_that_vanished_from_its_set_counts_until_the_set_is_read_again_and_no_longer() {
+    let (world, connection) = known().await;
+    world.provider.have_keys_kept("max-age=300");
+    world.clock.pass_s(86_400);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    world.provider.rotate_key(Rotation::WithdrawOld).unwrap();
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "the set is good for five minutes");
+    world.clock.pass_s(300);
+    assert_eq!(world.outcome(&connection, ADA).await, "unknown_kid");
+    world.provider.rotate_key(Rotation::DropOld).unwrap();
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "what signs is published again");
+}
