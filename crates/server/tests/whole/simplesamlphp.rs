@@ -144,6 +144,13 @@ impl SimpleSaml {
         format!("{}/saml2/idp/SSOService.php?spentityid={entity}&RelayState={state}", self.base)
     }
 
+    /// How many sessions it keeps in which Ada is signed in: PHP writes each to a file of the folder.
+    pub fn sessions_of_ada(&self) -> usize {
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|file| file.unwrap());
+        let sessions = files.filter(|file| file.file_name().to_string_lossy().starts_with("sess_"));
+        sessions.filter(|file| std::fs::read_to_string(file.path()).unwrap().contains("ada-1")).count()
+    }
+
     /// Ends the browser's session at the provider, as its own page would.
     pub async fn end(&self, browser: &mut Browser) -> Page {
         let address = format!("{0}/saml2/idp/initSLO.php?RelayState={0}/logout.php", self.base);

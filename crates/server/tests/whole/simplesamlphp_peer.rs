@@ -119,10 +119,12 @@ async fn sessions_end_here_and_at_simplesamlphp_whoever_begins() {
     let console = format!("{}/console", server.base);
     let mut browser = Browser::new().unwrap();
     assert_eq!(sign_in(&server, &connection, &mut browser).await.status, 200);
+    assert_eq!(idp.sessions_of_ada(), 1);
     let page = browser.submit(&format!("{}/logout", server.base), &[]).await.unwrap();
     let page = carry_on(&mut browser, page).await;
     assert!(page.status == 200 && page.body.contains("You are signed out."), "{}: {}", page.url, page.body);
     assert!(page.passed.iter().any(|url| url.as_str().starts_with(&idp.base)), "{:?}", page.passed);
+    assert_eq!(idp.sessions_of_ada(), 0, "the provider took our signed request: {}", idp.log());
 
     assert_eq!(sign_in(&server, &connection, &mut browser).await.status, 200);
     assert_eq!(browser.open(&console).await.unwrap().url.path(), "/console");
