@@ -84,7 +84,8 @@ impl CallbackError {
                 "RFC 6749 §3.1",
                 "somebody added to the provider's answer",
             )
-            .received(name),
+            .expected("each parameter once")
+            .received(format!("{name} twice")),
             Self::StateMismatch => BrokenRule::new(
                 "state_mismatch",
                 "RFC 6749 §10.12",
@@ -116,6 +117,7 @@ impl CallbackError {
                 "RFC 6749 §4.1.2.1",
                 "look into the provider's own log; often the person is not assigned to the application",
             )
+            .expected("code")
             .received(match description {
                 Some(description) => format!("{error}: {description}"),
                 None => error.to_string(),
@@ -123,6 +125,7 @@ impl CallbackError {
             Self::CodeMissing => {
                 BrokenRule::new("code_missing", "RFC 6749 §4.1.2", "the provider must answer with a code")
                     .expected("code")
+                    .received("absent")
             }
         }
     }

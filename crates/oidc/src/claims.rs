@@ -81,7 +81,8 @@ impl ClaimsError {
                 "OIDC Core §5.7",
                 "add the scope `profile`, so that Entra ID sends `oid`",
             )
-            .expected("oid"),
+            .expected("oid")
+            .received("absent"),
             Self::TenantMismatch { expected, received } => BrokenRule::new(
                 "tenant_mismatch",
                 "OIDC Core §3.1.3.7",

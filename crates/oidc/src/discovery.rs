@@ -131,8 +131,12 @@ impl DiscoveryError {
             Self::TooLarge { bytes } => BrokenRule::new("discovery_too_large", member, look)
                 .expected(format!("at most {MAX_DISCOVERY_BYTES} bytes"))
                 .received(bytes),
-            Self::Malformed { why } => BrokenRule::new("discovery_malformed", member, look).received(why),
-            Self::Missing { name } => BrokenRule::new("discovery_incomplete", member, look).expected(name),
+            Self::Malformed { why } => BrokenRule::new("discovery_malformed", member, look)
+                .expected("a JSON object with what the standard asks for")
+                .received(why),
+            Self::Missing { name } => {
+                BrokenRule::new("discovery_incomplete", member, look).expected(name).received("absent")
+            }
             Self::IssuerMismatch { expected, received } => BrokenRule::new(
                 "discovery_issuer_mismatch",
                 "RFC 8414 §3.3",
@@ -151,7 +155,9 @@ impl DiscoveryError {
                 "consumer_tenant",
                 "RFC 8414 §3.3",
                 "personal accounts belong to no company; use your own tenant's issuer",
-            ),
+            )
+            .expected("an issuer of a company's own tenant")
+            .received(issuer::ENTRA_CONSUMER_TENANT),
             Self::NotHttps { name, received } => BrokenRule::new(
                 "endpoint_not_https",
                 "RFC 8414 §2",

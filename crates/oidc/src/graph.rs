@@ -64,6 +64,7 @@ impl GraphError {
                 "RFC 6749 §4.4",
                 "check the client's secret, and that an administrator consented to its application permissions",
             )
+            .expected("an access token")
             .received(received),
             Self::Denied { status } => BrokenRule::new(
                 "graph_denied",
@@ -85,6 +86,7 @@ impl GraphError {
                 section,
                 "something between this server and Microsoft Graph changes answers",
             )
+            .expected("a JSON object with the list `value`")
             .received(why),
         }
     }

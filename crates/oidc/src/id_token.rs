@@ -40,6 +40,8 @@ pub enum IdTokenError {
     BadClaim {
         /// The claim.
         name: &'static str,
+        /// What it is instead, or `absent`.
+        received: &'static str,
     },
     /// Of another issuer.
     #[error("the token is of issuer `{received}`, not `{expected}`")]
@@ -68,6 +70,8 @@ pub enum IdTokenError {
     /// For others beside us whom nobody trusts.
     #[error("the token is also for `{received}`")]
     AudienceUntrusted {
+        /// Our client id.
+        expected: String,
         /// The other audience, cut.
         received: String,
     },
@@ -150,9 +154,10 @@ impl IdTokenError {
         match self {
             Self::Jws(error) => error.broken(),
             Self::Key(error) => error.broken(),
-            Self::BadClaim { name } => {
+            Self::BadClaim { name, received } => {
                 BrokenRule::new("claim_missing", "OIDC Core §2", "the provider must send this claim")
                     .expected(name)
+                    .received(received)
             }
             Self::IssuerMismatch { expected, received } => {
                 let advice = "configure the issuer exactly as the provider writes it into tokens";
@@ -167,11 +172,12 @@ impl IdTokenError {
             Self::AuthorizedPartyMismatch { expected, received } => {
                 differing("azp_mismatch", "the token was issued to another application", expected, received)
             }
-            Self::AudienceUntrusted { received } => BrokenRule::new(
+            Self::AudienceUntrusted { expected, received } => BrokenRule::new(
                 "audience_untrusted",
                 section,
                 "have the provider issue a token for this application only",
             )
+            .expected(expected)
             .received(received),
             Self::BadSubject { chars } => BrokenRule::new(
                 "subject_invalid",
@@ -298,7 +304,24 @@ pub(crate) fn parse_claims(payload: &[u8]) -> Result<Map<String, Value>, JwsErro
 }
 
 fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, IdTokenError> {
-    claims.get(name).and_then(Value::as_str).ok_or(IdTokenError::BadClaim { name })
+    let value = claims.get(name);
+    value.and_then(Value::as_str).ok_or(bad_claim(name, value))
+}
+
+/// What a value is, without its content.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn bad_claim(name: &'static str, value: Option<&Value>) -> IdTokenError {
+    IdTokenError::BadClaim { name, received: value.map_or("absent", kind_of) }
 }
 
 pub(crate) fn require_issuer(claims: &Map<String, Value>, expected: &str) -> Result<(), IdTokenError> {
@@ -326,9 +349,9 @@ pub(crate) fn require_audience(
         Some(Value::String(one)) => vec![one.as_str()],
         Some(Value::Array(several)) if several.len() <= MAX_AUDIENCES => several
             .iter()
-            .map(|one| one.as_str().ok_or(IdTokenError::BadClaim { name: "aud" }))
+            .map(|one| one.as_str().ok_or(bad_claim("aud", Some(one))))
             .collect::<Result<_, _>>()?,
-        _ => return Err(IdTokenError::BadClaim { name: "aud" }),
+        other => return Err(bad_claim("aud", other)),
     };
     if !audiences.contains(&client_id) {
         return Err(IdTokenError::AudienceMismatch {
@@ -338,7 +361,10 @@ pub(crate) fn require_audience(
     }
     let stranger = audiences.iter().find(|one| **one != client_id && !trusted_audiences.contains(one));
     if let Some(stranger) = stranger {
-        return Err(IdTokenError::AudienceUntrusted { received: shown(stranger) });
+        return Err(IdTokenError::AudienceUntrusted {
+            expected: shown(client_id),
+            received: shown(stranger),
+        });
     }
     let azp = claims.get("azp");
     let mismatch = |received: &str| IdTokenError::AuthorizedPartyMismatch {
@@ -348,7 +374,7 @@ pub(crate) fn require_audience(
     match azp {
         Some(Value::String(azp)) if azp == client_id => Ok(()),
         Some(Value::String(azp)) => Err(mismatch(azp)),
-        Some(_) => Err(IdTokenError::BadClaim { name: "azp" }),
+        Some(_) => Err(bad_claim("azp", azp)),
         None if audiences.len() > 1 => Err(mismatch("absent")),
         None => Ok(()),
     }
@@ -356,11 +382,11 @@ pub(crate) fn require_audience(
 
 /// `exp`, `iat` and `nbf` against the time; the first two, in seconds since 1970.
 pub(crate) fn require_times(claims: &Map<String, Value>, now: i64) -> Result<(i64, i64), IdTokenError> {
-    let expired_at = instant(claims, "exp")?.ok_or(IdTokenError::BadClaim { name: "exp" })?;
+    let expired_at = instant(claims, "exp")?.ok_or(bad_claim("exp", None))?;
     if expired_at <= now.saturating_sub(MAX_EXPIRY_LEEWAY_S) {
         return Err(IdTokenError::Expired { expired_at, now });
     }
-    let issued_at = instant(claims, "iat")?.ok_or(IdTokenError::BadClaim { name: "iat" })?;
+    let issued_at = instant(claims, "iat")?.ok_or(bad_claim("iat", None))?;
     if issued_at.abs_diff(now) > MAX_CLOCK_SKEW_S.unsigned_abs() {
         return Err(IdTokenError::IssuedTooFarAway { issued_at, now });
     }
@@ -382,7 +408,7 @@ fn instant(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64
     }
     let broken = value.as_f64().filter(|seconds| seconds.is_finite()).map(f64::floor);
     // A float beyond i64 saturates; it stays far in the past or the future, as it was meant.
-    broken.map(|seconds| Some(seconds as i64)).ok_or(IdTokenError::BadClaim { name })
+    broken.map(|seconds| Some(seconds as i64)).ok_or(bad_claim(name, Some(value)))
 }
 
 fn require_nonce(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Result<(), IdTokenError> {

@@ -50,12 +50,16 @@ pub enum JwksError {
     UnknownKid {
         /// The header's `kid`, cut.
         kid: String,
+        /// Those of the set, cut.
+        known: String,
     },
     /// The token names no key and no key of the set fits its algorithm.
     #[error("no key of the set fits `{alg}`")]
     NoKeyFits {
         /// The token's algorithm.
         alg: &'static str,
+        /// How many keys there are.
+        keys: usize,
     },
     /// The named key has another type, curve, use or algorithm.
     #[error("the key `{kid}` may not verify `{alg}`")]
@@ -88,6 +92,7 @@ impl JwksError {
                 .received(keys),
             Self::Malformed { why } => {
                 BrokenRule::new("jwks_malformed", "RFC 7517 §5", "open the provider's `jwks_uri` and look at it")
+                    .expected("a JSON object with the list `keys`")
                     .received(why)
             }
             Self::NoUsableKey { ignored } => BrokenRule::new(
@@ -95,9 +100,14 @@ impl JwksError {
                 "RFC 7517 §5",
                 "the provider must publish an RSA key of 2048 bits or more, P-256, P-384 or Ed25519, for signatures",
             )
+            .expected("a key that may verify")
             .received(format!("{ignored} keys that cannot be used")),
-            Self::UnknownKid { kid } => BrokenRule::new("unknown_kid", "OIDC Core §10.1.1", rotate).received(kid),
-            Self::NoKeyFits { alg } => BrokenRule::new("no_key_fits", "OIDC Core §10.1", rotate).expected(alg),
+            Self::UnknownKid { kid, known } => BrokenRule::new("unknown_kid", "OIDC Core §10.1.1", rotate)
+                .expected(format!("a kid of the set: {known}"))
+                .received(kid),
+            Self::NoKeyFits { alg, keys } => BrokenRule::new("no_key_fits", "OIDC Core §10.1", rotate)
+                .expected(format!("a key for {alg}"))
+                .received(format!("{keys} keys for other algorithms")),
             Self::KeyUnfit { kid, alg } => BrokenRule::new(
                 "key_unfit",
                 "RFC 8725 §3.1",
@@ -110,7 +120,8 @@ impl JwksError {
                 "OIDC Core §10.1",
                 "the provider publishes several keys and must name one in the token",
             )
-            .received(format!("{keys} keys fit")),
+            .expected("kid")
+            .received(format!("none, and {keys} keys fit")),
         }
     }
 }
@@ -185,14 +196,15 @@ impl KeySet {
 
     fn why_none(&self, kid: Option<&str>, alg: SigningAlg) -> JwksError {
         let Some(kid) = kid else {
-            return JwksError::NoKeyFits { alg: alg.name() };
+            return JwksError::NoKeyFits { alg: alg.name(), keys: self.keys.len() };
         };
         let known = self.keys.iter().any(|key| key.kid() == Some(kid))
             || self.unfit_kids.iter().any(|unfit| unfit == kid);
         if known {
             JwksError::KeyUnfit { kid: shown(kid), alg: alg.name() }
         } else {
-            JwksError::UnknownKid { kid: shown(kid) }
+            let known: Vec<&str> = self.keys.iter().filter_map(PublicJwk::kid).collect();
+            JwksError::UnknownKid { kid: shown(kid), known: shown(&known.join(", ")) }
         }
     }
 }

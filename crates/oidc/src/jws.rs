@@ -76,6 +76,7 @@ impl JwsError {
             .received("five parts"),
             Self::Malformed { why } => {
                 BrokenRule::new("token_malformed", "RFC 7515 §5.2", "the provider's answer is damaged")
+                    .expected("a signed token of three parts")
                     .received(why)
             }
             Self::AlgNotAllowed { received, allowed } => BrokenRule::new(
@@ -96,12 +97,16 @@ impl JwsError {
                 "crit_not_understood",
                 "RFC 7515 §4.1.11",
                 "the provider must not use `crit` here",
-            ),
+            )
+            .expected("no `crit`")
+            .received("crit"),
             Self::BadSignature => BrokenRule::new(
                 "signature_invalid",
                 "RFC 7515 §5.2",
                 "the token was changed, or another key signed it: check that the issuer is the right one",
-            ),
+            )
+            .expected("a signature by the key of the set that fits")
+            .received("one that does not verify"),
         }
     }
 }

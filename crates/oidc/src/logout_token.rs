@@ -9,8 +9,8 @@ use thiserror::Error;
 
 use crate::algorithm::SigningAlg;
 use crate::id_token::{
-    IdTokenError, MAX_CLOCK_SKEW_S, MAX_EXPIRY_LEEWAY_S, parse_claims, require_audience, require_issuer,
-    require_subject, require_times,
+    IdTokenError, MAX_CLOCK_SKEW_S, MAX_EXPIRY_LEEWAY_S, kind_of, parse_claims, require_audience,
+    require_issuer, require_subject, require_times,
 };
 use crate::jwks::{JwksError, KeySet};
 use crate::jws::{Envelope, JwsError, Typ};
@@ -40,6 +40,8 @@ pub enum LogoutTokenError {
     BadId {
         /// The claim.
         name: &'static str,
+        /// Its length in bytes, what it is instead of a text, or `absent`.
+        received: String,
     },
     /// Neither `sub` nor `sid`.
     #[error("the token names neither a person nor a session")]
@@ -58,7 +60,8 @@ impl LogoutTokenError {
                 section,
                 "the provider must send a logout token to this address, and no other token",
             )
-            .expected(format!("events with `{LOGOUT_EVENT}`")),
+            .expected(format!("events with `{LOGOUT_EVENT}`"))
+            .received("none of that name"),
             Self::NoncePresent => BrokenRule::new(
                 "logout_nonce_present",
                 section,
@@ -66,9 +69,10 @@ impl LogoutTokenError {
             )
             .expected("no nonce")
             .received("a nonce"),
-            Self::BadId { name } => {
+            Self::BadId { name, received } => {
                 BrokenRule::new("logout_id_invalid", section, "the provider must name each logout token and session")
                     .expected(format!("{name} of 1 to {MAX_ID_BYTES} bytes"))
+                    .received(received)
             }
             Self::NobodyNamed => BrokenRule::new(
                 "logout_nobody_named",
@@ -144,7 +148,7 @@ pub fn verify(token: &str, keys: &KeySet, rules: &LogoutTokenRules<'_>) -> Resul
     if claims.contains_key("nonce") {
         return Err(LogoutTokenError::NoncePresent);
     }
-    let jti = id(&claims, "jti")?.ok_or(LogoutTokenError::BadId { name: "jti" })?;
+    let jti = id(&claims, "jti")?.ok_or_else(|| bad_id("jti", "absent".to_owned()))?;
     let subject = match claims.get("sub") {
         Some(_) => Some(require_subject(&claims)?.to_owned()),
         None => None,
@@ -170,6 +174,11 @@ fn id(claims: &Map<String, Value>, name: &'static str) -> Result<Option<String>,
     match claims.get(name) {
         None => Ok(None),
         Some(Value::String(text)) if (1..=MAX_ID_BYTES).contains(&text.len()) => Ok(Some(text.clone())),
-        Some(_) => Err(LogoutTokenError::BadId { name }),
+        Some(Value::String(text)) => Err(bad_id(name, format!("{} bytes", text.len()))),
+        Some(other) => Err(bad_id(name, kind_of(other).to_owned())),
     }
+}
+
+fn bad_id(name: &'static str, received: String) -> LogoutTokenError {
+    LogoutTokenError::BadId { name, received }
 }

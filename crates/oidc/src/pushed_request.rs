@@ -69,6 +69,7 @@ impl PushedRequestError {
                     _ => "check that the redirect address is registered exactly so, and look into the provider's log",
                 },
             )
+            .expected("request_uri")
             .received(match description {
                 Some(description) => format!("{error}: {description}"),
                 None => error.to_string(),
@@ -77,7 +78,9 @@ impl PushedRequestError {
                 .expected(201)
                 .received(status),
             Self::Malformed { why } => {
-                BrokenRule::new("pushed_answer_malformed", section, damaged).received(why)
+                BrokenRule::new("pushed_answer_malformed", section, damaged)
+                    .expected("request_uri and expires_in")
+                    .received(why)
             }
         }
     }

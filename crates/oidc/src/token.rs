@@ -85,6 +85,7 @@ impl TokenError {
                     _ => "look into the provider's own log",
                 },
             )
+            .expected("tokens")
             .received(match description {
                 Some(description) => format!("{error}: {description}"),
                 None => error.to_string(),
@@ -93,7 +94,9 @@ impl TokenError {
                 .expected(200)
                 .received(status),
             Self::Malformed { why } => {
-                BrokenRule::new("token_response_malformed", "RFC 6749 §5.1", damaged).received(why)
+                BrokenRule::new("token_response_malformed", "RFC 6749 §5.1", damaged)
+                    .expected("a JSON object")
+                    .received(why)
             }
             Self::Missing { name } => BrokenRule::new(
                 "token_response_incomplete",

@@ -63,6 +63,7 @@ impl UserInfoError {
                 section,
                 "have the provider answer UserInfo as plain JSON, neither signed nor encrypted",
             )
+            .expected("plain JSON with `sub`")
             .received(why),
             Self::SubjectMismatch { expected, received } => BrokenRule::new(
                 "userinfo_subject_mismatch",

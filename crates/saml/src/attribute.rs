@@ -50,13 +50,15 @@ impl AttributeError {
                 "SAML Core §2.7.3",
                 "have the provider send only the groups that are mapped",
             )
-            .expected(format!("at most {MAX_VALUES} values")),
+            .expected(format!("at most {MAX_VALUES} values"))
+            .received(format!("{} or more", MAX_VALUES + 1)),
             Self::NotText { name } => BrokenRule::new(
                 "attribute_value_invalid",
                 "SAML Core §2.7.3.1.1",
                 "have the provider send this attribute as text",
             )
-            .received(name),
+            .expected("text")
+            .received(format!("elements in {name}")),
         }
     }
 }

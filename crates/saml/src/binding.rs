@@ -35,6 +35,8 @@ pub enum BindingError {
     TooLarge {
         /// The bound, in bytes.
         max_bytes: usize,
+        /// How many there were when the reading stopped.
+        received: usize,
     },
     /// Neither `SAMLRequest` nor `SAMLResponse`.
     #[error("there is neither `SAMLResponse` nor `SAMLRequest`")]
@@ -61,20 +63,24 @@ impl BindingError {
     pub fn broken(&self) -> BrokenRule {
         let section = "SAML Bindings §3.4–3.5";
         match self {
-            Self::TooLarge { max_bytes } => BrokenRule::new(
+            Self::TooLarge { max_bytes, received } => BrokenRule::new(
                 "message_too_large",
                 section,
                 "have the provider send fewer attributes or groups",
             )
-            .expected(format!("at most {max_bytes} bytes")),
+            .expected(format!("at most {max_bytes} bytes"))
+            .received(format!("{received} or more")),
             Self::NoMessage => BrokenRule::new(
                 "message_missing",
                 section,
                 "this URL is for the provider's answers; begin at the sign-in URL of the connection",
             )
-            .expected("SAMLResponse or SAMLRequest"),
+            .expected("SAMLResponse or SAMLRequest")
+            .received("neither"),
             Self::Repeated { name } => {
-                BrokenRule::new("parameter_repeated", section, "begin the sign-in again").received(name)
+                BrokenRule::new("parameter_repeated", section, "begin the sign-in again")
+                    .expected("each parameter once, and one message")
+                    .received(format!("{name} beside another"))
             }
             Self::Undecodable { name, encoding } => {
                 BrokenRule::new("parameter_undecodable", section, "begin the sign-in again")
@@ -109,7 +115,7 @@ impl FormMessage {
     /// [`BindingError`].
     pub fn parse(body: &[u8]) -> Result<Self, BindingError> {
         if body.len() > MAX_FORM_BYTES {
-            return Err(BindingError::TooLarge { max_bytes: MAX_FORM_BYTES });
+            return Err(BindingError::TooLarge { max_bytes: MAX_FORM_BYTES, received: body.len() });
         }
         let text = std::str::from_utf8(body)
             .map_err(|_| BindingError::Undecodable { name: "form", encoding: "utf-8" })?;
@@ -118,7 +124,7 @@ impl FormMessage {
         // No inflating here: a form is never compressed, and a small one must not become a large one.
         let xml = parse_base64(encoded).ok_or(raw.undecodable("base64"))?;
         if xml.len() > MAX_MESSAGE_BYTES {
-            return Err(BindingError::TooLarge { max_bytes: MAX_MESSAGE_BYTES });
+            return Err(BindingError::TooLarge { max_bytes: MAX_MESSAGE_BYTES, received: xml.len() });
         }
         Ok(Self { kind: raw.kind, xml, relay_state: raw.relay_state()? })
     }
@@ -157,7 +163,7 @@ impl QueryMessage {
     /// [`BindingError`].
     pub fn parse(query: &str) -> Result<Self, BindingError> {
         if query.len() > MAX_QUERY_BYTES {
-            return Err(BindingError::TooLarge { max_bytes: MAX_QUERY_BYTES });
+            return Err(BindingError::TooLarge { max_bytes: MAX_QUERY_BYTES, received: query.len() });
         }
         let raw = RawMessage::find(query)?;
         let encoded = percent_decoded(raw.message).ok_or(raw.undecodable("percent-encoded"))?;
@@ -251,7 +257,7 @@ impl<'a> RawMessage<'a> {
         let undecodable = BindingError::Undecodable { name: "RelayState", encoding: "percent-encoded utf-8" };
         let decoded = percent_decoded(&raw.replace('+', " ")).ok_or(undecodable)?;
         if decoded.len() > MAX_RELAY_STATE_BYTES {
-            return Err(BindingError::TooLarge { max_bytes: MAX_RELAY_STATE_BYTES });
+            return Err(BindingError::TooLarge { max_bytes: MAX_RELAY_STATE_BYTES, received: decoded.len() });
         }
         Ok(Some(decoded).filter(|decoded| !decoded.is_empty()))
     }
@@ -275,7 +281,7 @@ fn inflate(deflated: &[u8], raw: &RawMessage<'_>) -> Result<Vec<u8>, BindingErro
     let read = DeflateDecoder::new(deflated).take(max_bytes as u64 + 1).read_to_end(&mut xml);
     read.map_err(|_| raw.undecodable("deflated"))?;
     if xml.len() > max_bytes {
-        return Err(BindingError::TooLarge { max_bytes });
+        return Err(BindingError::TooLarge { max_bytes, received: xml.len() });
     }
     Ok(xml)
 }

@@ -44,7 +44,8 @@ impl CertificateError {
                 "certificate_malformed",
                 "RFC 5280 §4.1",
                 "paste the whole certificate, from BEGIN CERTIFICATE to END CERTIFICATE",
-            ),
+            )
+            .expected("an X.509 certificate as PEM, base64 or DER"),
             Self::KeyUnsuitable { received } => BrokenRule::new(
                 "certificate_key_unsuitable",
                 "SAML2Int §2.4.1",

@@ -42,6 +42,8 @@ pub enum DocumentError {
         what: &'static str,
         /// The bound.
         max: usize,
+        /// How many there were when the counting stopped.
+        received: usize,
     },
     /// Not UTF-8, or declared to be something else.
     #[error("the message is not utf-8")]
@@ -77,20 +79,25 @@ impl DocumentError {
     pub fn broken(&self) -> BrokenRule {
         let (section, theirs) = ("SAML2Int §2.1.2", "the provider must send plain SAML; ask its vendor");
         match self {
-            Self::TooLarge { what, max } => BrokenRule::new(
+            Self::TooLarge { what, max, received } => BrokenRule::new(
                 "message_too_large",
                 "XML Signature Best Practices §2.1",
                 "have the provider send fewer attributes or groups",
             )
-            .expected(format!("at most {max} {what}")),
-            Self::NotUtf8 => BrokenRule::new("message_not_utf8", "XML 1.0 §4.3.3", theirs).expected("UTF-8"),
-            Self::Malformed { why } => {
-                BrokenRule::new("message_malformed", "XML 1.0 §2.1", theirs).received(why)
-            }
-            Self::DocumentType => BrokenRule::new("doctype_refused", section, theirs).received("<!DOCTYPE"),
-            Self::Construct { what } => {
-                BrokenRule::new("construct_refused", "SAML Core §1.3.1", theirs).received(what)
-            }
+            .expected(format!("at most {max} {what}"))
+            .received(format!("{received} or more")),
+            Self::NotUtf8 => BrokenRule::new("message_not_utf8", "XML 1.0 §4.3.3", theirs)
+                .expected("UTF-8")
+                .received("another encoding"),
+            Self::Malformed { why } => BrokenRule::new("message_malformed", "XML 1.0 §2.1", theirs)
+                .expected("well-formed XML")
+                .received(why),
+            Self::DocumentType => BrokenRule::new("doctype_refused", section, theirs)
+                .expected("no document type declaration")
+                .received("<!DOCTYPE"),
+            Self::Construct { what } => BrokenRule::new("construct_refused", "SAML Core §1.3.1", theirs)
+                .expected("elements, attributes and text alone")
+                .received(what),
             Self::BadNamespace { prefix, uri } => {
                 BrokenRule::new("namespace_refused", "Canonical XML 1.0 §1.1", theirs)
                     .expected("an absolute namespace URI")
@@ -141,7 +148,11 @@ impl<'a> Tree<'a> {
     /// Parses what is within its bounds, and looks over every node once.
     pub(crate) fn parse(bytes: &'a [u8], bounds: &Bounds) -> Result<Self, DocumentError> {
         if bytes.len() > bounds.max_bytes {
-            return Err(DocumentError::TooLarge { what: "bytes", max: bounds.max_bytes });
+            return Err(DocumentError::TooLarge {
+                what: "bytes",
+                max: bounds.max_bytes,
+                received: bytes.len(),
+            });
         }
         require_little_markup(bytes, bounds)?;
         let text = std::str::from_utf8(bytes).map_err(|_| DocumentError::NotUtf8)?;
@@ -192,14 +203,14 @@ impl<'a> Tree<'a> {
 /// Names are looked at to refuse only: an element counts as one that may stand often by its local name, whatever its
 /// prefix means, and the tree is checked as if nothing had been looked at before.
 fn require_little_markup(bytes: &[u8], bounds: &Bounds) -> Result<(), DocumentError> {
-    let too_large = |what, max| Err(DocumentError::TooLarge { what, max });
+    let too_large = |what, max, received| Err(DocumentError::TooLarge { what, max, received });
     let max_attributes =
         MAX_ATTRIBUTES_OF_MESSAGE.min(MAX_SHORT_ATTRIBUTES + bytes.len() / BYTES_OF_ATTRIBUTE);
     let (mut tags, mut frame, mut attributes, mut depth) = (0, 0, 0, 0_u32);
     let mut pieces = bytes.split(|&byte| byte == b'<');
     let before = pieces.next().unwrap_or_default();
     if before.len() > bounds.max_text_bytes {
-        return too_large("bytes before its first tag", bounds.max_text_bytes);
+        return too_large("bytes before its first tag", bounds.max_text_bytes, before.len());
     }
     for tag in pieces {
         let of_tag = attributes_in(tag);
@@ -214,26 +225,26 @@ fn require_little_markup(bytes: &[u8], bounds: &Bounds) -> Result<(), DocumentEr
             Markup::Stands => {}
         }
         if depth > MAX_DEPTH {
-            return too_large("levels", MAX_DEPTH as usize);
+            return too_large("levels", MAX_DEPTH as usize, depth as usize);
         }
         let name = local_name(tag);
         if !tag.starts_with(b"/") && !bounds.often.contains(&name) {
             frame += 1;
         }
         if tag.len() > bounds.max_text_bytes && name != bounds.long {
-            return too_large("bytes of one text", bounds.max_text_bytes);
+            return too_large("bytes of one text", bounds.max_text_bytes, tag.len());
         }
         if frame > bounds.max_frame {
-            return too_large("elements beside attributes", bounds.max_frame);
+            return too_large("elements beside attributes", bounds.max_frame, frame);
         }
         if tags > MAX_MARKUP {
-            return too_large("tags", MAX_MARKUP);
+            return too_large("tags", MAX_MARKUP, tags);
         }
         if of_tag > MAX_ATTRIBUTES_OF_ELEMENT {
-            return too_large("attributes of one element", MAX_ATTRIBUTES_OF_ELEMENT);
+            return too_large("attributes of one element", MAX_ATTRIBUTES_OF_ELEMENT, of_tag);
         }
         if attributes > max_attributes {
-            return too_large("attributes", max_attributes);
+            return too_large("attributes", max_attributes, attributes);
         }
     }
     Ok(())

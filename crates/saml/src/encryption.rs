@@ -61,7 +61,9 @@ impl DecryptionError {
                 "decryption_key_missing",
                 "SAML Core §2.3.4",
                 "make an encryption key for the connection and give the provider the metadata again, or switch encryption off",
-            ),
+            )
+            .expected("an encryption key of the connection")
+            .received("none"),
             Self::Algorithm { role, received } => BrokenRule::new(
                 "encryption_algorithm_refused",
                 "XML Encryption §5",

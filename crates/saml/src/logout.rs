@@ -49,6 +49,8 @@ pub enum LogoutError {
     BadInstant {
         /// Which.
         attribute: &'static str,
+        /// What it says, cut, or `absent`.
+        received: String,
     },
     /// Sent to another URL.
     #[error("the message is for `{received}`, not for `{expected}`")]
@@ -101,9 +103,10 @@ impl LogoutError {
                     .expected("2.0")
                     .received(received)
             }
-            Self::BadInstant { attribute } => {
+            Self::BadInstant { attribute, received } => {
                 BrokenRule::new("time_invalid", "SAML Core §1.3.3", "the provider must send times in UTC")
-                    .received(attribute)
+                    .expected(format!("{attribute} in UTC, such as 2027-01-31T12:00:00Z"))
+                    .received(received)
             }
             Self::DestinationMismatch { expected, received } => BrokenRule::new(
                 "destination_mismatch",
@@ -414,14 +417,18 @@ fn require_envelope(node: Node<'_>, rules: &LogoutRules<'_>) -> Result<(), Logou
 fn require_time(node: Node<'_>, rules: &LogoutRules<'_>) -> Result<(), LogoutError> {
     let read = |attribute: &'static str| match node.attribute(attribute) {
         None => Ok(None),
-        Some(text) => time::parse(text).map(Some).ok_or(LogoutError::BadInstant { attribute }),
+        Some(text) => time::parse(text).map(Some).ok_or_else(|| bad(attribute, text)),
     };
     let (now_s, skew_s) = (rules.now_s, rules.skew_s.clamp(0, MAX_SKEW_S));
-    let issued_at_s = read("IssueInstant")?.ok_or(LogoutError::BadInstant { attribute: "IssueInstant" })?;
+    let issued_at_s = read("IssueInstant")?.ok_or_else(|| bad("IssueInstant", "absent"))?;
     let is_recent = issued_at_s <= now_s.saturating_add(skew_s)
         && issued_at_s >= now_s.saturating_sub(MAX_AGE_S).saturating_sub(skew_s);
     let is_running = read("NotOnOrAfter")?.is_none_or(|end| end > now_s.saturating_sub(skew_s));
     if is_recent && is_running { Ok(()) } else { Err(LogoutError::OutOfTime { issued_at_s, now_s }) }
+}
+
+fn bad(attribute: &'static str, text: &str) -> LogoutError {
+    LogoutError::BadInstant { attribute, received: shown(text) }
 }
 
 /// A message of ours about logout.

@@ -53,7 +53,10 @@ pub enum MetadataError {
     Signature(#[from] SignatureError),
     /// No entity id, or one that is no URI of at most 1,024 bytes.
     #[error("the metadata has no entity id of at most {MAX_ENTITY_ID_BYTES} bytes")]
-    BadEntityId,
+    BadEntityId {
+        /// What there is, cut.
+        received: String,
+    },
     /// `validUntil` is no time, or over.
     #[error("the metadata was valid until `{received}`")]
     Expired {
@@ -70,6 +73,8 @@ pub enum MetadataError {
         what: &'static str,
         /// The bound.
         max: usize,
+        /// How many there were when the counting stopped.
+        received: usize,
     },
     /// No certificate that can verify signatures.
     #[error("the metadata has no signing certificate")]
@@ -114,7 +119,8 @@ impl MetadataError {
             Self::Signature(error) => BrokenRule { code: "metadata_signature_invalid", ..error.broken() },
             Self::Certificate(error) => BrokenRule { code: "metadata_certificate_invalid", ..error.broken() },
             Self::NoIdentityProvider => BrokenRule::new("metadata_no_idp", section, other)
-                .expected("EntityDescriptor with IDPSSODescriptor for SAML 2.0"),
+                .expected("EntityDescriptor with IDPSSODescriptor for SAML 2.0")
+                .received("none"),
             Self::SeveralIdentityProviders { count } => BrokenRule::new(
                 "metadata_several_idps",
                 section,
@@ -122,17 +128,21 @@ impl MetadataError {
             )
             .expected("1")
             .received(count),
-            Self::BadEntityId => BrokenRule::new("metadata_entity_id_invalid", section, other)
-                .expected(format!("entityID of at most {MAX_ENTITY_ID_BYTES} bytes")),
+            Self::BadEntityId { received } => BrokenRule::new("metadata_entity_id_invalid", section, other)
+                .expected(format!("entityID of 1 to {MAX_ENTITY_ID_BYTES} bytes"))
+                .received(format!("`{received}`")),
             Self::Expired { received } => BrokenRule::new("metadata_expired", section, other)
                 .expected("validUntil in the future")
                 .received(received),
             Self::NoSignOnService => BrokenRule::new("metadata_no_sign_on_service", section, other)
-                .expected("SingleSignOnService with HTTP-Redirect or HTTP-POST and an https: URL"),
+                .expected("SingleSignOnService with HTTP-Redirect or HTTP-POST and an https: URL")
+                .received("none"),
             Self::NoSigningCertificate => BrokenRule::new("metadata_no_signing_certificate", section, other)
-                .expected("KeyDescriptor with X509Certificate"),
-            Self::TooMany { what, max } => BrokenRule::new("metadata_too_large", section, other)
-                .expected(format!("at most {max} {what}")),
+                .expected("KeyDescriptor with X509Certificate")
+                .received("none that can verify"),
+            Self::TooMany { what, max, received } => BrokenRule::new("metadata_too_large", section, other)
+                .expected(format!("at most {max} {what}"))
+                .received(format!("{received} or more")),
         }
     }
 }
@@ -255,7 +265,7 @@ pub fn parse_idp(bytes: &[u8], trust: MetadataTrust<'_>, now_s: i64) -> Result<I
     let valid_until_s = require_valid(&[root, entity, descriptor], now_s)?;
     let entity_id = entity.attribute("entityID").unwrap_or_default();
     if entity_id.is_empty() || entity_id.len() > MAX_ENTITY_ID_BYTES || entity_id.contains(char::is_control) {
-        return Err(MetadataError::BadEntityId);
+        return Err(MetadataError::BadEntityId { received: shown(entity_id) });
     }
     let sign_on = endpoints(descriptor, n::SINGLE_SIGN_ON_SERVICE, &mut warnings)?;
     if sign_on.is_empty() {
@@ -373,7 +383,11 @@ fn endpoints(
             response_location: response_location.map(str::to_owned),
         });
         if found.len() > MAX_ENDPOINTS {
-            return Err(MetadataError::TooMany { what: "endpoints", max: MAX_ENDPOINTS });
+            return Err(MetadataError::TooMany {
+                what: "endpoints",
+                max: MAX_ENDPOINTS,
+                received: MAX_ENDPOINTS + 1,
+            });
         }
     }
     Ok(found)
@@ -418,7 +432,7 @@ fn keys(
             }
         }
         if found.len() > MAX_KEYS {
-            return Err(MetadataError::TooMany { what: "keys", max: MAX_KEYS });
+            return Err(MetadataError::TooMany { what: "keys", max: MAX_KEYS, received: MAX_KEYS + 1 });
         }
     }
     Ok(found)

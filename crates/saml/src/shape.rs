@@ -20,6 +20,8 @@ pub(crate) use table::{
 
 /// Longest text of an element or attribute that this room reads, ciphertext and signatures apart, in bytes.
 pub const MAX_TEXT_BYTES: usize = 8 * 1_024;
+/// Longest id, in bytes.
+pub const MAX_ID_BYTES: usize = 256;
 
 /// Where a message differs from the shape that it must have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -97,6 +99,8 @@ pub enum ShapeError {
     BadId {
         /// Where.
         element: String,
+        /// The id, cut.
+        id: String,
     },
     /// An id that stands twice.
     #[error("the id `{id}` stands twice")]
@@ -133,11 +137,14 @@ impl ShapeError {
             .expected(expected)
             .received(received),
             Self::UnexpectedElement { element, within } => {
-                BrokenRule::new("element_unexpected", section, forged).received(format!("{element} in {within}"))
+                BrokenRule::new("element_unexpected", section, forged)
+                    .expected(format!("what SAML has stand in {within}, in its order"))
+                    .received(format!("{element} in {within}"))
             }
             Self::MissingElement { element, within } => {
                 BrokenRule::new("element_missing", section, "the provider must send this element")
                     .expected(format!("{element} in {within}"))
+                    .received("none")
             }
             Self::RepeatedElement { element, within, max } => {
                 BrokenRule::new("element_repeated", section, forged)
@@ -145,14 +152,19 @@ impl ShapeError {
                     .received(format!("{element} in {within}"))
             }
             Self::UnexpectedAttribute { attribute, element } => {
-                BrokenRule::new("attribute_unexpected", section, forged).received(format!("{attribute} of {element}"))
+                BrokenRule::new("attribute_unexpected", section, forged)
+                    .expected(format!("the attributes that SAML gives {element}"))
+                    .received(format!("{attribute} of {element}"))
             }
             Self::MissingAttribute { attribute, element } => {
                 BrokenRule::new("attribute_missing", section, "the provider must send this attribute")
                     .expected(format!("{attribute} of {element}"))
+                    .received("none")
             }
             Self::UnexpectedText { element } => {
-                BrokenRule::new("text_unexpected", section, forged).received(element)
+                BrokenRule::new("text_unexpected", section, forged)
+                    .expected("elements alone")
+                    .received(format!("text in {element}"))
             }
             Self::CommentInText { element } => BrokenRule::new("comment_in_value", "CVE-2017-11427", forged)
                 .expected("text alone")
@@ -162,13 +174,18 @@ impl ShapeError {
                     .expected(format!("at most {MAX_TEXT_BYTES} bytes"))
                     .received(element)
             }
-            Self::BadId { element } => BrokenRule::new("id_invalid", "SAML Core §1.3.4", forged).received(element),
-            Self::RepeatedId { id } => BrokenRule::new("id_repeated", "SAML Core §1.3.4", forged).received(id),
+            Self::BadId { element, id } => BrokenRule::new("id_invalid", "SAML Core §1.3.4", forged)
+                .expected(format!("a name of at most {MAX_ID_BYTES} letters, digits, `_`, `-` and `.`"))
+                .received(format!("`{id}` of {element}")),
+            Self::RepeatedId { id } => BrokenRule::new("id_repeated", "SAML Core §1.3.4", forged)
+                .expected("an id of each element's own")
+                .received(format!("`{id}` twice")),
             Self::Unsupported { element } => BrokenRule::new(
                 "element_unsupported",
                 section,
                 "switch this off at the provider: names and attributes are read plain, or inside an encrypted assertion",
             )
+            .expected("what is read plain, or inside an encrypted assertion")
             .received(element),
             Self::AssertionCount { count } => BrokenRule::new(
                 "assertion_count",
@@ -282,7 +299,7 @@ impl<'t> Walk<'t> {
 
     fn id(&mut self, node: Node<'t>, id: &'t str) -> Result<(), ShapeError> {
         if !is_ncname(id) {
-            return Err(ShapeError::BadId { element: shown(node.local()) });
+            return Err(ShapeError::BadId { element: shown(node.local()), id: shown(id) });
         }
         if self.ids.insert(id) { Ok(()) } else { Err(ShapeError::RepeatedId { id: shown(id) }) }
     }
@@ -406,5 +423,7 @@ fn is_id(attribute: &str) -> bool {
 fn is_ncname(id: &str) -> bool {
     let mut bytes = id.bytes();
     let begins = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-    begins && id.len() <= 256 && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+    begins
+        && id.len() <= MAX_ID_BYTES
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }

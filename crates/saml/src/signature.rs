@@ -96,7 +96,9 @@ impl SignatureError {
                 "no_certificate_configured",
                 "SAML Core §5.4",
                 "give the connection the provider's metadata or a signing certificate",
-            ),
+            )
+            .expected("a signing certificate that the connection trusts")
+            .received("none"),
             Self::Missing { what } => BrokenRule::new(
                 "signature_missing",
                 "SAML Profiles §4.1.4.3",
@@ -124,20 +126,25 @@ impl SignatureError {
                 "SAML2Int §2.4",
                 "choose SHA-256 at the provider; a dated exception of the connection bridges the change",
             )
-            .expected("SHA-256 or better"),
+            .expected("SHA-256 or better")
+            .received("SHA-1"),
             Self::WrongReference { expected, received } => {
                 BrokenRule::new("signature_covers_other_element", "SAML Core §5.4.2", changed)
                     .expected(expected)
                     .received(received)
             }
             Self::NotBase64 { element } => {
-                BrokenRule::new("signature_malformed", section, changed).received(element)
+                BrokenRule::new("signature_malformed", section, changed).expected("base64").received(element)
             }
             Self::NoCanonicalForm => {
                 BrokenRule::new("canonical_form_missing", "Canonical XML 1.0 §1.1", changed)
+                    .expected("the octets of the signed element")
+                    .received("none")
             }
             Self::DigestMismatch { element } => {
-                BrokenRule::new("digest_mismatch", section, changed).received(element)
+                BrokenRule::new("digest_mismatch", section, changed)
+                    .expected(format!("the {element} that was signed"))
+                    .received(format!("another {element}"))
             }
             Self::NotTrusted { element, tried } => BrokenRule::new(
                 "signature_not_trusted",

@@ -76,6 +76,8 @@ pub enum SubjectError {
     NoAttribute {
         /// Its name.
         name: String,
+        /// How many values it has.
+        values: usize,
     },
 }
 
@@ -89,7 +91,8 @@ impl SubjectError {
                 "SAML Profiles §4.1.4.2",
                 "have the provider send a persistent NameID, or name an immutable attribute as the subject",
             )
-            .expected("NameID"),
+            .expected("NameID")
+            .received("none"),
             Self::Transient => BrokenRule::new(
                 "name_id_transient",
                 "SAML Core §8.3.8",
@@ -104,12 +107,13 @@ impl SubjectError {
             )
             .expected(format!("1 to {MAX_SUBJECT_BYTES} bytes"))
             .received(format!("{bytes} bytes")),
-            Self::NoAttribute { name } => BrokenRule::new(
+            Self::NoAttribute { name, values } => BrokenRule::new(
                 "subject_attribute_missing",
                 "SAML2Int §2.2.4",
                 "have the provider send this attribute with one value, or choose another subject for the connection",
             )
-            .expected(name),
+            .expected(format!("{name} with one value"))
+            .received(format!("{values} values that say something")),
         }
     }
 }
@@ -269,7 +273,11 @@ impl SubjectKey {
         match source {
             SubjectSource::NameId => Self::of_name_id(name_id.ok_or(SubjectError::NoNameId)?, sides),
             SubjectSource::Attribute { name } => {
-                let missing = || SubjectError::NoAttribute { name: shown(name) };
+                let missing = || {
+                    let values = attributes.find(name).map_or(&[][..], |found| &found.values);
+                    let values = values.iter().filter(|value| !value.is_empty()).count();
+                    SubjectError::NoAttribute { name: shown(name), values }
+                };
                 let value = require_identifier(attributes.single(name).ok_or_else(missing)?)?;
                 Ok(Self { text: joined(&["attribute", name, value]), value: value.to_owned() })
             }

@@ -27,4 +27,6 @@ mod mutation;
 #[cfg(test)]
 mod preset;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod token;

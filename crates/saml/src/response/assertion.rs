@@ -63,8 +63,7 @@ pub(super) fn require_age(
     element: &'static str,
     rules: &Rules<'_>,
 ) -> Result<i64, ResponseError> {
-    let issued_at_s =
-        instant(node, "IssueInstant")?.ok_or(ResponseError::BadInstant { attribute: "IssueInstant" })?;
+    let issued_at_s = instant(node, "IssueInstant")?.ok_or_else(|| bad("IssueInstant", "absent"))?;
     let (now_s, skew_s) = (rules.now_s, rules.skew_s());
     let is_recent = issued_at_s <= now_s.saturating_add(skew_s)
         && issued_at_s >= now_s.saturating_sub(MAX_AGE_S).saturating_sub(skew_s);
@@ -99,19 +98,28 @@ fn require_conditions(assertion: Node<'_>, rules: &Rules<'_>) -> Result<(), Resp
 /// One bearer confirmation that holds is enough; else the first one's reason is given (SAML Profiles §4.1.4.2).
 fn require_confirmation(assertion: Node<'_>, rules: &Rules<'_>) -> Result<(), ResponseError> {
     let mut reason = None;
+    let mut methods = Vec::new();
     let confirmations =
         assertion.child(n::SUBJECT).into_iter().flat_map(|one| one.all(n::SUBJECT_CONFIRMATION));
-    for confirmation in confirmations.filter(|one| one.attribute("Method") == Some(n::BEARER)) {
+    for confirmation in confirmations {
+        let method = confirmation.attribute("Method").unwrap_or("absent");
+        methods.push(method);
+        if method != n::BEARER {
+            continue;
+        }
         match require_bearer(confirmation, rules) {
             Ok(()) => return Ok(()),
             Err(error) => reason = reason.or(Some(error)),
         }
     }
-    Err(reason.unwrap_or(ResponseError::NoBearerConfirmation))
+    let received = if methods.is_empty() { "none".to_owned() } else { shown(&methods.join(", ")) };
+    Err(reason.unwrap_or(ResponseError::NoBearerConfirmation { received }))
 }
 
 fn require_bearer(confirmation: Node<'_>, rules: &Rules<'_>) -> Result<(), ResponseError> {
-    let data = confirmation.child(n::SUBJECT_CONFIRMATION_DATA).ok_or(ResponseError::NoBearerConfirmation)?;
+    let data = confirmation.child(n::SUBJECT_CONFIRMATION_DATA).ok_or_else(|| {
+        ResponseError::NoBearerConfirmation { received: "bearer without SubjectConfirmationData".to_owned() }
+    })?;
     let recipient = data.attribute("Recipient");
     if recipient != Some(rules.acs_url) {
         return Err(ResponseError::RecipientMismatch {
@@ -119,10 +127,14 @@ fn require_bearer(confirmation: Node<'_>, rules: &Rules<'_>) -> Result<(), Respo
             received: shown(recipient.unwrap_or("absent")),
         });
     }
-    let until = instant(data, "NotOnOrAfter")?.ok_or(ResponseError::ConfirmationWindow)?;
-    if data.attribute("NotBefore").is_some() {
-        return Err(ResponseError::ConfirmationWindow);
-    }
+    let until = instant(data, "NotOnOrAfter")?;
+    let (Some(until), None) = (until, data.attribute("NotBefore")) else {
+        let said = |attribute| shown(data.attribute(attribute).unwrap_or("absent"));
+        return Err(ResponseError::ConfirmationWindow {
+            not_before: said("NotBefore"),
+            not_on_or_after: said("NotOnOrAfter"),
+        });
+    };
     require_running("confirmation", until, rules)?;
     require_answer(data.attribute("InResponseTo"), rules)
 }
@@ -155,7 +167,7 @@ fn read_session(assertion: Node<'_>, issued_at_s: i64, rules: &Rules<'_>) -> Res
     let mut all = Vec::new();
     for statement in assertion.all(n::AUTHN_STATEMENT) {
         let at_s = instant(statement, "AuthnInstant")?;
-        let at_s = at_s.ok_or(ResponseError::BadInstant { attribute: "AuthnInstant" })?;
+        let at_s = at_s.ok_or_else(|| bad("AuthnInstant", "absent"))?;
         if let Some(end) = instant(statement, "SessionNotOnOrAfter")? {
             require_running("session", end, rules)?;
             ends_at_s = Some(ends_at_s.map_or(end, |known: i64| known.min(end)));
@@ -223,8 +235,12 @@ fn require_running(
 pub(super) fn instant(node: Node<'_>, attribute: &'static str) -> Result<Option<i64>, ResponseError> {
     match node.attribute(attribute) {
         None => Ok(None),
-        Some(text) => time::parse(text).map(Some).ok_or(ResponseError::BadInstant { attribute }),
+        Some(text) => time::parse(text).map(Some).ok_or_else(|| bad(attribute, text)),
     }
+}
+
+fn bad(attribute: &'static str, text: &str) -> ResponseError {
+    ResponseError::BadInstant { attribute, received: shown(text) }
 }
 
 /// The text of an element of type `xs:anyURI`, whose surrounding white space says nothing.

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::MAX_AGE_S;
+use crate::names::BEARER;
 use crate::refusal::BrokenRule;
 
 /// The code of an answer that nobody asked for, where none is taken.
@@ -27,6 +28,8 @@ pub enum ResponseError {
     BadInstant {
         /// Which.
         attribute: &'static str,
+        /// What it says, cut, or `absent`.
+        received: String,
     },
     /// Sent to another URL.
     #[error("the response is for `{received}`, not for `{expected}`")]
@@ -103,7 +106,10 @@ pub enum ResponseError {
     },
     /// No bearer confirmation.
     #[error("the assertion has no bearer confirmation")]
-    NoBearerConfirmation,
+    NoBearerConfirmation {
+        /// The methods of those that there are, cut, or `none`.
+        received: String,
+    },
     /// The confirmation is for another URL.
     #[error("the assertion is to be shown at `{received}`, not at `{expected}`")]
     RecipientMismatch {
@@ -114,7 +120,12 @@ pub enum ResponseError {
     },
     /// A bearer confirmation says from when it holds, or not until when.
     #[error("the bearer confirmation has `NotBefore` or no `NotOnOrAfter`")]
-    ConfirmationWindow,
+    ConfirmationWindow {
+        /// `NotBefore`, cut, or `absent`.
+        not_before: String,
+        /// `NotOnOrAfter`, cut, or `absent`.
+        not_on_or_after: String,
+    },
     /// The person proved themselves in another way than was asked for.
     #[error("the authentication context is `{received}`")]
     ContextMismatch {
@@ -150,9 +161,10 @@ impl ResponseError {
                     .expected(format!("2.0 in {element}"))
                     .received(received)
             }
-            Self::BadInstant { attribute } => {
+            Self::BadInstant { attribute, received } => {
                 BrokenRule::new("time_invalid", "SAML Core §1.3.3", "the provider must send times in UTC")
-                    .received(attribute)
+                    .expected(format!("{attribute} in UTC, such as 2027-01-31T12:00:00Z"))
+                    .received(received)
             }
             Self::DestinationMismatch { .. } | Self::RecipientMismatch { .. } => self.other_place(),
             Self::IssuerMismatch { element: _, expected, received } => {
@@ -173,20 +185,26 @@ impl ResponseError {
                 UNSOLICITED,
                 "SAML Profiles §4.1.5",
                 "begin at the sign-in URL of the connection, or let the provider begin by the switch of the connection",
-            ),
+            )
+            .expected("the answer to a request of this browser")
+            .received("no InResponseTo"),
             Self::AudienceMismatch { expected, received } => {
                 differing("audience_mismatch", "SAML Core §2.5.1.4", "give the provider our entity id of this connection as the audience", expected, received)
             }
-            Self::NoBearerConfirmation => BrokenRule::new(
+            Self::NoBearerConfirmation { received } => BrokenRule::new(
                 "bearer_confirmation_missing",
                 "SAML Profiles §4.1.4.2",
                 "the provider must confirm the subject as bearer",
-            ),
-            Self::ConfirmationWindow => BrokenRule::new(
+            )
+            .expected(BEARER)
+            .received(received),
+            Self::ConfirmationWindow { not_before, not_on_or_after } => BrokenRule::new(
                 "confirmation_window_invalid",
                 "SAML Profiles §4.1.4.2",
                 "the provider must send `NotOnOrAfter` and no `NotBefore` in `SubjectConfirmationData`",
-            ),
+            )
+            .expected("NotOnOrAfter, and no NotBefore")
+            .received(format!("NotOnOrAfter {not_on_or_after}, NotBefore {not_before}")),
             Self::ContextMismatch { expected, received } => {
                 differing("authn_context_mismatch", "SAML Core §3.3.2.2.1", "have the provider ask for the second factor, or ask for another context", expected, received)
             }

@@ -24,4 +24,6 @@ mod npm;
 #[cfg(test)]
 mod own_messages;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod response;
