@@ -40,12 +40,17 @@ struct DebianPackage {
 const SIMPLESAMLPHP: &str = "/usr/share/simplesamlphp/www/index.php";
 
 /// What comes from Debian, PostgreSQL apart, whose programs are not in `PATH`.
-const DEBIAN_PACKAGES: [DebianPackage; 15] = [
+const DEBIAN_PACKAGES: [DebianPackage; 16] = [
     DebianPackage { name: "nginx", programs: &["nginx"], why: "forward-auth behind `auth_request`" },
     DebianPackage { name: "caddy", programs: &["caddy"], why: "forward-auth behind `forward_auth`" },
     DebianPackage { name: "haproxy", programs: &["haproxy"], why: "forward-auth by a Lua script" },
     DebianPackage { name: "chromium", programs: &["chromium"], why: "a sign-in in a real browser" },
     DebianPackage { name: "xmlsec1", programs: &["xmlsec1"], why: "signs and encrypts what `saml` verifies" },
+    DebianPackage {
+        name: "openssl",
+        programs: &["openssl"],
+        why: "signs by RSA-PSS, which `xmlsec1` cannot",
+    },
     DebianPackage { name: "default-jre-headless", programs: &["java"], why: "Keycloak runs on it" },
     DebianPackage { name: "maven", programs: &["mvn"], why: "Keycloak comes by it" },
     // Some program of PHP must be there for the package, and without this one it would be Apache's.

@@ -3,6 +3,7 @@
 //! Keys are made for the run, and another program signs: [`xmlsec`].
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that wants it")]
 
+pub mod openssl;
 pub mod xmlsec;
 
 use std::sync::LazyLock;

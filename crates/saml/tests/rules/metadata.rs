@@ -8,6 +8,7 @@ use portcullis_saml::metadata::{
     CODES, IdpMetadata, KeyUse, MetadataError, MetadataTrust, MetadataWarning, parse_idp,
 };
 
+use portcullis_testkit::saml::openssl;
 use portcullis_testkit::saml::xmlsec::{IDP, IDP_NEXT, IDP_P256, STRANGER, pem, sign_within, wrapped};
 use portcullis_testkit::saml::*;
 
@@ -156,6 +157,22 @@ fn what_must_not_be_used_is_left_out_with_a_warning() {
     let beside = idp(&format!("{}{}", key("", small.der()), key("", IDP.certificate.der())));
     assert_eq!(warnings(&beside), [MetadataWarning::UnsuitableKey]);
     assert_eq!(code(&idp(&key("", small.der()))), "metadata_no_signing_certificate");
+}
+
+#[test]
+fn a_key_of_rsa_that_is_too_short_verifies_nothing_and_one_that_is_long_enough_does() {
+    let short = openssl::certificate_of_rsa(1_024);
+    let beside = idp(&format!("{}{}", key("", &short), key("", IDP.certificate.der())));
+    let metadata = parse(&beside).unwrap();
+    assert_eq!((metadata.keys.len(), metadata.warnings), (1, vec![MetadataWarning::UnsuitableKey]));
+    assert_eq!(code(&idp(&key("", &short))), "metadata_no_signing_certificate");
+    for pasted in [pem("CERTIFICATE", &short), STANDARD.encode(&short)] {
+        let refused = Certificate::from_text(&pasted).unwrap_err();
+        assert!(matches!(&refused, CertificateError::KeyUnsuitable { .. }), "{refused}");
+    }
+    let enough = openssl::certificate_of_rsa(2_048);
+    assert_eq!(Certificate::from_text(&pem("CERTIFICATE", &enough)).unwrap().der(), enough);
+    assert_eq!(parse(&idp(&key("", &enough))).unwrap().warnings, []);
 }
 
 #[test]

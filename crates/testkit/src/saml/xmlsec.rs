@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
+    EcdsaKeyPair, EcdsaSigningAlgorithm,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -55,6 +56,9 @@ pub static IDP_P256: LazyLock<Somebody> =
 /// A provider with a longer one.
 pub static IDP_P384: LazyLock<Somebody> =
     LazyLock::new(|| curve(&ECDSA_P384_SHA384_FIXED_SIGNING, &rcgen::PKCS_ECDSA_P384_SHA384));
+/// A provider with the longest.
+pub static IDP_P521: LazyLock<Somebody> =
+    LazyLock::new(|| curve(&ECDSA_P521_SHA512_FIXED_SIGNING, &rcgen::PKCS_ECDSA_P521_SHA512));
 
 fn rsa(name: &str, size: KeySize) -> Somebody {
     let pkcs8 = OwnKey::pkcs8_of(&KeyPair::generate(size).unwrap()).unwrap().to_vec();
