@@ -11,7 +11,7 @@ use portcullis_saml::attribute::Listed;
 use portcullis_saml::binding::FormMessage;
 use portcullis_saml::response::{self, Weakness};
 
-use portcullis_testkit::saml::xmlsec::{IDP, STRANGER, verifies};
+use portcullis_testkit::saml::xmlsec::{IDP, STRANGER, sign_within, verifies};
 use portcullis_testkit::saml::*;
 
 /// The signed assertion of an honest response, its signature, and both without each other.
@@ -309,10 +309,14 @@ fn s09_a_namespace_without_canonical_form_is_refused() {
 #[test]
 fn s09_a_golden_signature_over_nothing_does_not_vouch_for_anything() {
     let empty = STANDARD.encode(digest::digest(&digest::SHA256, b""));
-    let info = format!(
-        r##"<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:CanonicalizationMethod Algorithm="{EXC_C14N}"></ds:CanonicalizationMethod><ds:SignatureMethod Algorithm="{RSA_SHA256}"></ds:SignatureMethod><ds:Reference URI="#_assertion"><ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"></ds:Transform><ds:Transform Algorithm="{EXC_C14N}"></ds:Transform></ds:Transforms><ds:DigestMethod Algorithm="{SHA256}"></ds:DigestMethod><ds:DigestValue>{empty}</ds:DigestValue></ds:Reference></ds:SignedInfo>"##
-    );
-    let golden = |over: &[u8]| {
+    let true_one = part(&SIGNED_ASSERTION, "ds:DigestValue");
+    let true_one = true_one.trim_start_matches("<ds:DigestValue>").trim_end_matches("</ds:DigestValue>");
+    let info = |digest: &str| {
+        format!(
+            r##"<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:CanonicalizationMethod Algorithm="{EXC_C14N}"></ds:CanonicalizationMethod><ds:SignatureMethod Algorithm="{RSA_SHA256}"></ds:SignatureMethod><ds:Reference URI="#_assertion"><ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"></ds:Transform><ds:Transform Algorithm="{EXC_C14N}"></ds:Transform></ds:Transforms><ds:DigestMethod Algorithm="{SHA256}"></ds:DigestMethod><ds:DigestValue>{digest}</ds:DigestValue></ds:Reference></ds:SignedInfo>"##
+        )
+    };
+    let golden = |info: &str, over: &[u8]| {
         let pair = KeyPair::from_pkcs8(&IDP.pkcs8).unwrap();
         let mut value = vec![0; pair.public_modulus_len()];
         pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), over, &mut value).unwrap();
@@ -323,9 +327,13 @@ fn s09_a_golden_signature_over_nothing_does_not_vouch_for_anything() {
         honest().replace("{assertion-signature}", &signature).replace("{response-signature}", "")
     };
     // The provider's key signed this SignedInfo; its digest is that of nothing.
-    assert_eq!(refused(&golden(info.as_bytes())), "digest_mismatch");
+    let of_nothing = info(&empty);
+    assert_eq!(refused(&golden(&of_nothing, of_nothing.as_bytes())), "digest_mismatch");
     // The provider's key signed nothing at all.
-    assert_eq!(refused(&golden(b"")), "signature_not_trusted");
+    assert_eq!(refused(&golden(&of_nothing, b"")), "signature_not_trusted");
+    let of_the_assertion = info(true_one);
+    let whole = golden(&of_the_assertion, of_the_assertion.as_bytes());
+    assert_eq!(code_of(verify(&whole)), "accepted", "by the same hand, with the digest of what is there");
 }
 
 #[test]
@@ -356,12 +364,38 @@ fn s10_a_signature_of_another_document_does_not_vouch_for_this_one() {
         .replace("{assertion-signature}", &donor(&SIGNED_RESPONSE))
         .replace("{response-signature}", "");
     assert_eq!(refused(&other_way), "signature_covers_other_element");
+    signatures_of_other_kinds_of_documents(|signature| forged(signature));
     // A signed message of another kind is no response.
     let logout = SIGNED_RESPONSE.replace("samlp:Response", "samlp:LogoutResponse");
     assert_eq!(refused(&logout), "message_of_other_kind");
     let bare = &part(&SIGNED_ASSERTION, "saml:Assertion").to_owned();
     assert_eq!(refused(bare), "message_of_other_kind");
     assert_eq!(code_of(verify(&SIGNED_RESPONSE)), "accepted");
+}
+
+/// Signed metadata is published, and a request to end sessions goes through every browser: both are of the same key.
+fn signatures_of_other_kinds_of_documents(forged: impl Fn(&str) -> String) {
+    let metadata = |id: &str| {
+        format!(
+            r#"<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" ID="{id}" entityID="{IDP_ENTITY}">{{signature}}<md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/></md:EntityDescriptor>"#
+        )
+    };
+    let logout = |id: &str| {
+        format!(
+            r#"<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="{id}" Version="2.0" IssueInstant="{}"><saml:Issuer>{IDP_ENTITY}</saml:Issuer>{{signature}}<saml:NameID>{ADA}</saml:NameID></samlp:LogoutRequest>"#,
+            at(NOW - 2)
+        )
+    };
+    let kinds: [(&str, &dyn Fn(&str) -> String); 2] =
+        [("EntityDescriptor", &metadata), ("LogoutRequest", &logout)];
+    for (element, document) in kinds {
+        for (id, code) in [("_own", "signature_covers_other_element"), ("_response", "digest_mismatch")] {
+            let template = Method::usual().template(&format!("#{id}"));
+            let donor = sign_within(element, &document(id).replace("{signature}", &template), &IDP);
+            verifies(element, &donor, &IDP).unwrap();
+            assert_eq!(refused(&forged(part(&donor, "ds:Signature"))), code, "{element} {id}");
+        }
+    }
 }
 
 #[test]
