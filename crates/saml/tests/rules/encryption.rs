@@ -96,6 +96,37 @@ fn a_signed_response_vouches_for_the_unsigned_assertion_that_is_encrypted_in_it(
 }
 
 #[test]
+fn a_response_that_a_stranger_signed_is_refused_before_anything_in_it_is_decrypted() {
+    let not_for_us = response_with(&encrypted(&unsigned_assertion(), GCM_256, OAEP, &IDP));
+    let by = |who: &Somebody| sign_by(&not_for_us, Signed::Response, &Method::usual(), who);
+    assert_eq!(code(&by(&STRANGER)), "signature_not_trusted");
+    assert_eq!(code(&by(&IDP)), "decryption_failed", "by the provider it is opened");
+    let without_keys = |xml: &str| code_by(xml, |rules| rules.decryption_keys = &[]);
+    assert_eq!(without_keys(&by(&STRANGER)), "signature_not_trusted");
+    assert_eq!(without_keys(&by(&IDP)), "decryption_key_missing");
+}
+
+#[test]
+fn what_breaks_several_rules_is_told_the_first_of_the_order_at_the_head_of_the_room() {
+    let other_audience = honest().replace(SP_ENTITY, "https://other.test/metadata");
+    let elsewhere =
+        other_audience.replacen(&format!("Destination=\"{ACS}\""), "Destination=\"https://other.test\"", 1);
+    let by = |document: &str, who: &Somebody| sign_by(document, Signed::Both, &Method::usual(), who);
+    let no_shape = by(&elsewhere, &STRANGER).replacen("Version=", "Odd=\"1\" Version=", 1);
+    let no_tree = format!("<!DOCTYPE x>{no_shape}");
+    for (document, code) in [
+        (no_tree, "doctype_refused"),
+        (no_shape, "attribute_unexpected"),
+        (by(&elsewhere, &STRANGER), "destination_mismatch"),
+        (by(&other_audience, &STRANGER), "signature_not_trusted"),
+        (by(&other_audience, &IDP), "audience_mismatch"),
+        (by(&honest(), &IDP), "accepted"),
+    ] {
+        assert_eq!(code_of(verify(&document)), code);
+    }
+}
+
+#[test]
 fn s26_encryption_alone_vouches_for_nothing() {
     let xml = sign(&response_with(&encrypted(&unsigned_assertion(), GCM_256, OAEP, &WE)), Signed::Nothing);
     assert_eq!(code(&xml), "signature_missing");
