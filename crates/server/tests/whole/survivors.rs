@@ -1,14 +1,15 @@
 //! Nothing of a leaver is admitted after the answer; nothing of anybody else is lost.
 //!
 //! Each round one person gets every kind of token and agent in one organization, and in another too, while 64
-//! connections ask about all of them all the time. Then a way takes the person out. Whatever is admitted by a check
-//! that began after the 2xx has survived.
+//! connections ask about all of them all the time, everywhere where one can be let in. Then a way takes the person out.
+//! Whatever is admitted by a check that began after the 2xx has survived.
 
 mod askers;
 mod kinds;
 mod leaving;
 mod restored;
 mod scene;
+mod surfaces;
 mod ways;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use self::askers::{Asked, Askers, Watched, codes};
 pub use self::kinds::{Fate, Issued, OpenSession, every_kind, secret_of};
 use self::leaving::Leaving;
 use self::scene::{Idps, Leaver, Scene};
+use self::surfaces::{Gate, Surface};
 use self::ways::{Left, Way};
 use crate::harness::{Server, fresh_database, is_long, until_within};
 
@@ -118,7 +120,7 @@ impl World {
             self.nothing_survives(server, scene, way, &had).await;
         }
         self.settled(server, scene, way, &leaver, &had).await;
-        askers.rest();
+        askers.rest().await;
         had
     }
 
@@ -126,17 +128,17 @@ impl World {
     fn watched(&self, scene: &Scene, name: &str, way: Way, had: &Had) -> Watched {
         let mut watched = Watched::default();
         for one in had.here.iter().filter(|one| one.acts()) {
-            let asked = Asked::new(one, &scene.org, format!("{name}'s {}", one.what));
+            let asked = Asked::everywhere(one, &scene.org, &format!("{name}'s {}", one.what));
             match (way.leaves(), way.fate_of(one)) {
-                (_, Fate::Ends) => watched.leaving.push(asked),
-                (Left::AllButSessionsBy(_), _) => watched.staying.push(asked),
+                (_, Fate::Ends) => watched.leaving.extend(asked),
+                (Left::AllButSessionsBy(_), _) => watched.staying.extend(asked),
                 // Who takes an agent over has it when the end is carried out, not a moment before.
                 (Left::Nothing | Left::Suspended, _) => {}
             }
         }
         for one in had.there.iter().filter(|one| one.acts()) {
             let what = format!("{name}'s {} in the other organization", one.what);
-            watched.staying.push(Asked::new(one, &self.other.org, what));
+            watched.staying.extend(Asked::everywhere(one, &self.other.org, &what));
         }
         watched
     }
@@ -146,6 +148,10 @@ impl World {
         for one in had.here.iter().filter(|one| way.fate_of(one) == Fate::Ends) {
             let answer = one.answer(server, &scene.org).await;
             assert!(!answer.is_good, "{way:?}: {} survived: {}", one.what, answer.said);
+            for surface in Surface::of(one.kind) {
+                let (is_admitted, said) = surface.ask(server, &Gate::of(&scene.org), &one.secret).await;
+                assert!(!is_admitted, "{way:?}: {} survived at {surface:?}: {said}", one.what);
+            }
         }
         for one in &had.there {
             let answer = one.answer(server, &self.other.org).await;
@@ -265,15 +271,21 @@ async fn survivors(server: Server, idps: Idps, rounds: usize) {
     let server = Arc::into_inner(server).unwrap();
     restored::nobody_is_revived(server, &world, everybody).await;
     println!(
-        "survivors: {} off-boardings by {} ways and a restore, {} checks, {} survivors, {} lost",
+        "survivors: {} off-boardings by {} ways and a restore, {} checks, {} of them of leavers after the answer, {} survivors, \
+         {} lost",
         turns.len(),
         ways::all().len() - 1,
-        counted.checks,
+        counted.checks(),
+        counted.all_after(),
         counted.survivors,
         counted.lost
     );
-    assert!(counted.checks > turns.len() as u64 * 10, "the askers asked");
+    println!("survivors: after the answer {:?}, of whoever stayed {:?}", counted.after, counted.of_staying);
     assert_eq!((counted.survivors, counted.lost), (0, 0));
+    for surface in Surface::ALL {
+        let (after, stayed) = (counted.after.get(&surface), counted.of_staying.get(&surface));
+        assert!(after.is_some() && stayed.is_some(), "{surface:?} refused {after:?} and admitted {stayed:?}");
+    }
 }
 
 /// How many are off-boarded in the long tier.
