@@ -166,6 +166,74 @@ async fn a_run_twice_leaves_the_same_access_as_once_and_changes_nothing_of_the_f
     }
 }
 
+/// What a provider said last of each user and group that it neither made with that nor took away: the request, in their order.
+fn said_last(steps: &[Value]) -> Vec<(String, String, Value)> {
+    let mut last: BTreeMap<String, (usize, String, String, Value)> = BTreeMap::new();
+    let exchanges = steps.iter().flat_map(|step| step["exchanges"].as_array().unwrap());
+    for (at, exchange) in exchanges.enumerate() {
+        let sent = &exchange["sent"];
+        let [method, target] = ["method", "target"].map(|name| sent[name].as_str().unwrap().to_owned());
+        let is_done = exchange["received"]["status"].as_u64().is_some_and(|status| status / 100 == 2);
+        let resource = target.split('?').next().unwrap().to_owned();
+        if is_done && method != "GET" && resource.matches('/').count() == 2 {
+            last.insert(resource, (at, method, target, sent["body"].clone()));
+        }
+    }
+    let mut last: Vec<_> = last.into_values().filter(|(_, method, ..)| method != "DELETE").collect();
+    last.sort_by_key(|(at, ..)| *at);
+    last.into_iter().map(|(_, method, target, body)| (method, target, body)).collect()
+}
+
+/// How many rows of facts, access, audit and outbox were changed so far, once nobody is at it any more.
+async fn rows_changed(server: &Server) -> String {
+    const LINE: &str = "portcullis_store_rows_total{road=\"change\"} ";
+    let mut before = String::new();
+    loop {
+        let metrics = server.metrics_with(LINE).await;
+        let now = metrics.lines().find_map(|line| line.strip_prefix(LINE)).unwrap().to_owned();
+        if now == before {
+            return now;
+        }
+        before = now;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+}
+
+async fn what_is_said_again_changes_nothing(server: &Server) {
+    let directory = Directory::new(server, "again").await;
+    let path = directory.base.strip_prefix(&server.base).unwrap();
+    for dialect in Dialect::ALL {
+        let words = ["--json", "--keep", "--people", "8"];
+        let (steps, summary) =
+            told(&emulate(dialect.name(), &directory.base, &directory.token, &words).await);
+        let mark = summary["mark"].as_str().unwrap();
+        let (stood, said) = (stands(server, &directory, mark).await, said_last(&steps));
+        for kind in ["/Users/", "/Groups/"] {
+            let is_there = said.iter().any(|(_, target, _)| target.starts_with(kind));
+            assert!(is_there, "{}: nothing of {kind} is said again: {said:?}", dialect.name());
+        }
+        let rows = rows_changed(server).await;
+        for (method, target, body) in said {
+            let (status, answer) =
+                server.call(&method, &format!("{path}{target}"), &directory.token, body.clone()).await;
+            assert_eq!(status / 100, 2, "{}: {method} {target}: {answer}", dialect.name());
+            let now = rows_changed(server).await;
+            assert_eq!(now, rows, "{}: {method} {target} {body} changed rows", dialect.name());
+        }
+        assert_eq!(stands(server, &directory, mark).await, stood, "{}", dialect.name());
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_provider_said_last_of_anybody_changes_no_row_when_it_is_said_again_on_sqlite() {
+    what_is_said_again_changes_nothing(&Server::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn whatever_a_provider_said_last_of_anybody_changes_no_row_when_it_is_said_again_on_postgres() {
+    what_is_said_again_changes_nothing(&Server::postgres().await).await;
+}
+
 #[tokio::test]
 async fn every_fault_that_is_planted_is_found_by_the_provider_that_would_meet_it() {
     let server = Server::sqlite().await;
