@@ -140,6 +140,16 @@ fn the_facts_of_the_standard_that_are_easily_wrong_are_right() {
     assert_eq!(attribute(group, None, "members", Some("value")).2, Mutability::Immutable);
     assert_eq!(attribute(group, None, "members", Some("value")).1, Case::Exact);
     assert_eq!(attribute(group, None, "members", None).4, Returned::Default);
+    // RFC 7643 §8.7.1: what a member is, as its value, is said when it is added and never changed; its name is ours to tell.
+    for (sub, mutability) in
+        [("$ref", Mutability::Immutable), ("type", Mutability::Immutable), ("display", Mutability::ReadOnly)]
+    {
+        assert_eq!(attribute(group, None, "members", Some(sub)).2, mutability, "members.{sub}");
+    }
+    assert_eq!(attribute(user, None, "meta", None).2, Mutability::ReadOnly);
+    assert_eq!(attribute(group, None, "meta", None).2, Mutability::ReadOnly);
+    // This provider keeps no password, and tells of none that it takes.
+    assert_eq!(find_attribute(user, None, "password"), None);
 }
 
 #[test]

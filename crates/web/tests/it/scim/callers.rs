@@ -24,13 +24,19 @@ fn beside(provider: &Provider) -> Provider {
 async fn whoever_has_not_the_directorys_token_is_answered_the_same_bytes() {
     let acme = Provider::new();
     let globex = beside(&acme);
-    let mut ended = acme.clone();
-    ended.token = "pc_scim_000000".to_owned();
+    // One that was good, and has ended.
+    let tokens = format!("/directories/{}/tokens", acme.directory);
+    let (_, made) = acme.admin("POST", &tokens, json!({})).await;
+    let ended = made["token"].as_str().unwrap();
+    assert_eq!(acme.call_as(ended, "GET", "/Users", Value::Null).await.status, 200, "before");
+    let one = format!("{tokens}/{}", made["id"].as_str().unwrap());
+    assert_eq!(acme.admin("DELETE", &one, Value::Null).await.0, 204);
     let nowhere = "/scim/v2/dir_00000000000000000000000000000000/Users";
     let mut answers = Vec::new();
     for (token, path) in [
         ("wrong", acme.path("/Users")),
-        (ended.token.as_str(), acme.path("/Users")),
+        (ended, acme.path("/Users")),
+        ("pc_scim_000000", acme.path("/Users")),
         (globex.token.as_str(), acme.path("/Users")),
         (globex.token.as_str(), acme.path("/Nothing")),
         (acme.token.as_str(), nowhere.to_owned()),

@@ -254,6 +254,8 @@ async fn every_other_path_and_method_is_a_scim_error() {
         ("POST", "/Schemas", 405),
         ("GET", "/Schemas/urn:nothing", 404),
         ("GET", "/Schemas?filter=name%20eq%20%22x%22", 403),
+        ("GET", "/ResourceTypes?filter=name%20eq%20%22User%22", 403),
+        ("GET", "/ServiceProviderConfig?filter=patch.supported%20eq%20true", 403),
     ] {
         let answer = idp.call(method, below, Value::Null).await;
         assert_eq!(answer.status, status, "{method} {below}");
