@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 49] = [
+pub(crate) const ON_BOTH: [&str; 50] = [
     "access::",
     "agents::",
     "brought::",
@@ -76,6 +76,7 @@ pub(crate) const ON_BOTH: [&str; 49] = [
     "taking_over::",
     "teams::",
     "told::",
+    "tries::",
     "vouching::",
 ];
 /// Fewer tests than this on PostgreSQL mean that a suite was left out.

@@ -430,7 +430,8 @@ pub async fn accept(
         .await?;
     password::check(&password, &key)?;
     // Right or new, the try stays counted at the address: what it costs must not say which of the two it was.
-    local::admit(portcullis, &key, &visitor, &[])?.spare_source(portcullis);
+    let mut counted = local::admit(portcullis, &key, &visitor, &[])?;
+    counted.spare_source(portcullis);
     let mut random = portcullis.moment().random;
     let said = portcullis.door().passwords.hash_beside(password, &known, &mut random).await?;
     let own = known.iter().find(|one| one.user == member.user);

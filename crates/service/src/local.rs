@@ -30,7 +30,7 @@ use crate::password::fits;
 use crate::refusal::SignInRefusal;
 use crate::session::{self, MAX_IN_BROWSER, Opened, Opening};
 use crate::sign_in::Visitor;
-use crate::throttle::{Allowance, network};
+use crate::throttle::{Allowance, network, site};
 use crate::trace::TraceDraft;
 use crate::{Limits, Moment, Portcullis, ServiceError};
 
@@ -41,6 +41,8 @@ const PER_BOTH: Allowance = Allowance { max_tries: 10, window_s: 15 * 60 };
 const PER_ADDRESS: Allowance = Allowance { max_tries: 60, window_s: 3_600 };
 /// Wrong tries from one source at whatever address.
 const PER_SOURCE: Allowance = Allowance { max_tries: 60, window_s: 15 * 60 };
+/// Wrong tries from one site: its networks are many, and cost nothing.
+const PER_SITE: Allowance = Allowance { max_tries: 600, window_s: 15 * 60 };
 /// Seconds within which a person chooses among their organizations.
 const CHOICE_S: i64 = 300;
 /// The most organizations whose administrators see the trace of a wrong try.
@@ -71,7 +73,8 @@ pub enum SignedIn {
 
 /// A try that was counted.
 pub(crate) struct Counted {
-    keys: Vec<String>,
+    of_source: Vec<String>,
+    of_address: Vec<String>,
     /// Whose passwords it may be compared with; everybody's if it is none.
     only: Option<Vec<UserId>>,
 }
@@ -82,18 +85,18 @@ impl Counted {
         self.only.as_ref().is_none_or(|only| only.contains(&one.user))
     }
 
-    /// Takes it back: it was right. Those before it stay counted: a whole office may stand behind one source, and a
-    /// password of another organization's at the same address must not make room for more guesses at this one's.
+    /// Takes it back: it was right. Those before it stay counted: a whole office may stand behind one
+    /// source, and a password of another organization's at the same address must not make room for more guesses at this one's.
     fn take_back(&self, portcullis: &Portcullis) {
-        for key in &self.keys {
-            portcullis.door().throttle.take_back(key);
+        for key in self.of_source.iter().chain(&self.of_address) {
+            portcullis.door().tries.take_back(key);
         }
     }
 
     /// Takes back what was counted for the source alone.
-    pub(crate) fn spare_source(&self, portcullis: &Portcullis) {
-        if let Some(source) = self.keys.first() {
-            portcullis.door().throttle.take_back(source);
+    pub(crate) fn spare_source(&mut self, portcullis: &Portcullis) {
+        for key in self.of_source.drain(..) {
+            portcullis.door().tries.take_back(&key);
         }
     }
 }
@@ -109,20 +112,24 @@ pub(crate) fn admit(
     visitor: &Visitor,
     at_home: &[UserId],
 ) -> Result<Counted, ServiceError> {
-    let (throttle, now) = (&portcullis.door().throttle, portcullis.now());
+    let (tries, now) = (&portcullis.door().tries, portcullis.now());
     // Hashed, so that a key has one length whatever somebody types.
     let address = SecretHash::of(address);
     let (address, source) = (address.as_str(), network(visitor.source));
-    let of_source = format!("password//{source}");
-    let of_both = format!("password/{address}/{source}");
-    throttle.check(&of_source, PER_SOURCE, now)?;
-    throttle.check(&of_both, PER_BOTH, now)?;
-    let of_address = format!("password/{address}");
-    let key_of = |user: &UserId| format!("password/{address}/{user}");
-    let (keys, only) = match throttle.check(&of_address, PER_ADDRESS, now) {
+    let of_source = (format!("source/{source}"), PER_SOURCE);
+    let of_site = site(visitor.source).map(|site| (format!("site/{site}"), PER_SITE));
+    let of_source: Vec<_> = std::iter::once(of_source).chain(of_site).collect();
+    let of_both = format!("address/{address}/{source}");
+    for (key, allowance) in &of_source {
+        tries.check(key, *allowance, now)?;
+    }
+    tries.check(&of_both, PER_BOTH, now)?;
+    let of_address = format!("address/{address}");
+    let key_of = |user: &UserId| format!("address/{address}/{user}");
+    let (keys, only) = match tries.check(&of_address, PER_ADDRESS, now) {
         Ok(()) => (vec![of_address], None),
         Err(too_many) => {
-            let may = |user: &&UserId| throttle.check(&key_of(user), PER_ADDRESS, now).is_ok();
+            let may = |user: &&UserId| tries.check(&key_of(user), PER_ADDRESS, now).is_ok();
             let only: Vec<UserId> = at_home.iter().filter(may).copied().collect();
             if only.is_empty() {
                 return Err(too_many);
@@ -130,13 +137,15 @@ pub(crate) fn admit(
             (only.iter().map(key_of).collect(), Some(only))
         }
     };
-    throttle.count(&of_source, PER_SOURCE, now);
-    throttle.count(&of_both, PER_BOTH, now);
-    for key in &keys {
-        throttle.count(key, PER_ADDRESS, now);
+    for (key, allowance) in &of_source {
+        tries.count(key, *allowance, now);
     }
-    let keys = [of_source, of_both].into_iter().chain(keys).collect();
-    Ok(Counted { keys, only })
+    tries.count(&of_both, PER_BOTH, now);
+    for key in &keys {
+        tries.count(key, PER_ADDRESS, now);
+    }
+    let of_source = of_source.into_iter().map(|(key, _)| key).collect();
+    Ok(Counted { of_source, of_address: std::iter::once(of_both).chain(keys).collect(), only })
 }
 
 /// What is known of an address where somebody tries a password.

@@ -59,8 +59,10 @@ const PER_SOURCE: Allowance = Allowance { max_tries: 1_200, window_s: 60 };
 pub struct Door {
     /// Identity providers.
     pub providers: Providers,
-    /// How often something was tried.
+    /// How often something was tried that a stranger may for next to nothing.
     pub throttle: Throttle,
+    /// How often passwords were tried. Apart, so that nothing cheap makes room for more of them.
+    pub tries: Throttle,
     /// Where people signed in by password not long ago.
     pub homes: Homes,
     /// Where passwords are hashed.

@@ -1,12 +1,14 @@
 //! Throttles: how often something may be tried, counted in memory and bounded.
 //!
-//! A window begins with the first try and is forgotten when it is over. What does not fit any more takes the place of
-//! the oldest window, so that no flood of made-up addresses can fill the memory. A restart forgets everything, which
+//! A window begins with the first try and is forgotten when it is over. Where no more fit, the one goes that has used least of
+//! what it allows, so that no flood of fresh keys pushes out one that is at its limit; and among equals the one that ends
+//! first, so that an hour's is there longer than the many of a quarter of an hour beside it. What costs a stranger next to
+//! nothing to fill is counted apart from what must hold ([`crate::sign_in::Door`]). A restart forgets everything, which
 //! is the safe side for people and costs an attacker nothing less than the window.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_domain::Timestamp;
 
@@ -14,8 +16,11 @@ use crate::ServiceError;
 
 /// The most windows that are remembered.
 const MAX_WINDOWS: usize = 20_000;
-/// How many windows are looked at when one has to go: enough to find an old one, few enough to cost nothing.
-const SAMPLED: usize = 64;
+/// Windows that are over and go with one more try: more than it adds, so that a full memory empties, and few enough to cost
+/// nothing.
+const SWEPT: usize = 8;
+/// Into how many parts an allowance is divided to tell which window has used least of its own.
+const PARTS: u64 = 1_000;
 
 /// How often, in which time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,27 +31,91 @@ pub struct Allowance {
     pub window_s: i64,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    began_at: Timestamp,
-    ends_at: Timestamp,
-    tries: u32,
-}
-
 /// The network that one subscriber has: a whole /64 of IPv6, because all of its addresses are theirs. What is counted by
 /// source is counted by this.
 #[must_use]
 pub fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        IpAddr::V6(address) => IpAddr::V6(cut(address, 64)),
         v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// The network that one customer may have of many: a /48 of IPv6, which is 65,536 of what [`network`] tells apart. IPv4 is
+/// handed out by the address.
+#[must_use]
+pub fn site(source: IpAddr) -> Option<IpAddr> {
+    match source.to_canonical() {
+        IpAddr::V6(address) => Some(IpAddr::V6(cut(address, 80))),
+        IpAddr::V4(_) => None,
+    }
+}
+
+/// An address without its last bits.
+fn cut(address: Ipv6Addr, bits: u32) -> Ipv6Addr {
+    Ipv6Addr::from_bits(address.to_bits() >> bits << bits)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    ends_at: Timestamp,
+    tries: u32,
+    max_tries: u32,
+}
+
+impl Window {
+    /// How much of what it allows is used.
+    fn share(&self) -> u64 {
+        (u64::from(self.tries) * PARTS / u64::from(self.max_tries.max(1))).min(PARTS)
+    }
+}
+
+/// The windows, in the order in which they end, and in that in which they go where no more fit.
+#[derive(Debug, Default)]
+struct Windows {
+    by_key: HashMap<Arc<str>, Window>,
+    by_end: BTreeSet<(Timestamp, Arc<str>)>,
+    by_share: BTreeSet<(u64, Timestamp, Arc<str>)>,
+}
+
+impl Windows {
+    fn put(&mut self, key: Arc<str>, window: Window) {
+        self.by_end.insert((window.ends_at, Arc::clone(&key)));
+        self.by_share.insert((window.share(), window.ends_at, Arc::clone(&key)));
+        self.by_key.insert(key, window);
+    }
+
+    fn take(&mut self, key: &str) -> Option<(Arc<str>, Window)> {
+        let (key, window) = self.by_key.remove_entry(key)?;
+        self.by_end.remove(&(window.ends_at, Arc::clone(&key)));
+        self.by_share.remove(&(window.share(), window.ends_at, Arc::clone(&key)));
+        Some((key, window))
+    }
+
+    /// Takes out some of those that are over.
+    fn sweep(&mut self, now: Timestamp) {
+        for _ in 0..SWEPT {
+            let Some(key) =
+                self.by_end.first().filter(|(end, _)| *end <= now).map(|(_, key)| Arc::clone(key))
+            else {
+                return;
+            };
+            self.take(&key);
+        }
+    }
+
+    fn make_room(&mut self) {
+        while self.by_key.len() >= MAX_WINDOWS {
+            let Some(key) = self.by_share.first().map(|(_, _, key)| Arc::clone(key)) else { return };
+            self.take(&key);
+        }
     }
 }
 
 /// Counted tries, each under a key of its own.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    windows: Mutex<HashMap<String, Window>>,
+    windows: Mutex<Windows>,
 }
 
 impl Throttle {
@@ -56,7 +125,7 @@ impl Throttle {
     /// [`ServiceError::TooMany`] with the seconds until the window is over.
     pub fn check(&self, key: &str, allowance: Allowance, now: Timestamp) -> Result<(), ServiceError> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        match windows.get(key) {
+        match windows.by_key.get(key) {
             Some(w) if w.ends_at > now && w.tries >= allowance.max_tries => {
                 Err(ServiceError::TooMany { retry_after_s: w.ends_at.seconds_since(now).max(1) })
             }
@@ -67,15 +136,19 @@ impl Throttle {
     /// Counts a try.
     pub fn count(&self, key: &str, allowance: Allowance, now: Timestamp) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() >= MAX_WINDOWS && !windows.contains_key(key) {
-            make_room(&mut windows, now);
-        }
-        let fresh = Window { began_at: now, ends_at: now.plus_s(allowance.window_s), tries: 0 };
-        let window = windows.entry(key.to_owned()).or_insert(fresh);
-        if window.ends_at <= now {
-            *window = fresh;
-        }
+        windows.sweep(now);
+        let fresh =
+            Window { ends_at: now.plus_s(allowance.window_s), tries: 0, max_tries: allowance.max_tries };
+        let (key, mut window) = match windows.take(key) {
+            Some((key, window)) if window.ends_at > now => (key, window),
+            Some((key, _)) => (key, fresh),
+            None => {
+                windows.make_room();
+                (Arc::from(key), fresh)
+            }
+        };
         window.tries = window.tries.saturating_add(1);
+        windows.put(key, window);
     }
 
     /// Counts a try if it is allowed.
@@ -91,17 +164,13 @@ impl Throttle {
     /// Takes one counted try back: it was right, and those before it stay counted.
     pub fn take_back(&self, key: &str) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(window) = windows.get_mut(key) {
+        if let Some((key, mut window)) = windows.take(key) {
             window.tries = window.tries.saturating_sub(1);
+            windows.put(key, window);
         }
     }
 }
 
-/// Takes out a window that is over, or the oldest of a sample.
-fn make_room(windows: &mut HashMap<String, Window>, now: Timestamp) {
-    let sample = windows.iter().take(SAMPLED);
-    let worst = sample.min_by_key(|(_, w)| (w.ends_at > now, w.began_at)).map(|(key, _)| key.clone());
-    if let Some(key) = worst {
-        windows.remove(&key);
-    }
-}
+#[cfg(test)]
+#[path = "throttle_tests.rs"]
+mod tests;

@@ -59,6 +59,8 @@ mod taking_over;
 #[cfg(test)]
 mod told;
 #[cfg(test)]
+mod tries;
+#[cfg(test)]
 mod vouching;
 #[cfg(test)]
 mod way_out;

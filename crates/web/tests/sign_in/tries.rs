@@ -1,0 +1,72 @@
+//! Tries of passwords: what is counted, for how long whatever else comes in, and whom that keeps out.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use portcullis_domain::id::RequestId;
+use portcullis_emulator::Browser;
+use portcullis_service::sign_in::binding::Bound;
+use portcullis_service::sign_in::{Visitor, admit_source};
+use portcullis_service::{ServiceError, local};
+use serde_json::json;
+
+use crate::local::{PASSWORD, joined};
+use crate::world::{ADA, World, outcome};
+
+const WRONG: &str = "a guess, a wrong one";
+/// More sources than any memory of ours holds.
+const FLOOD: u32 = 60_000;
+/// What a browser of ours says along with a form.
+const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
+
+/// Sixty wrong tries at that address, as many as an hour has, from six networks.
+async fn sixty_wrong(world: &World, address: &str) {
+    for source in 1..=6 {
+        for n in 0..10 {
+            let from = format!("2001:db8:{source}::{n}");
+            assert_eq!(world.try_password(&from, "", (address, WRONG)).await.0, 403, "{from}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_flood_of_other_calls_from_everywhere_makes_room_for_more_wrong_tries() {
+    let world = World::new().await;
+    joined(&world, "acme", ADA, "member").await;
+    // Joining was a try at the address too.
+    world.clock.pass_s(3_600);
+    let flood = |round: u32| {
+        for n in 0..FLOOD {
+            let network = (u128::from(n) << 64) | (u128::from(round) << 96) | (0x2001_u128 << 112);
+            admit_source(&world.portcullis, IpAddr::V6(Ipv6Addr::from_bits(network))).unwrap();
+        }
+    };
+    flood(1);
+    sixty_wrong(&world, ADA).await;
+    for round in 2..4 {
+        flood(round);
+        let (status, _) = world.try_password("198.51.100.1", "", (ADA, WRONG)).await;
+        assert_eq!(status, 429, "sixty from everywhere are enough");
+    }
+}
+
+#[tokio::test]
+async fn ten_networks_of_one_site_have_as_many_wrong_tries_as_one_site_has() {
+    let world = World::new().await;
+    let tried = async |network: u32, n: u32| {
+        let from = format!("2001:db8:7:{network:x}::1");
+        world.try_password(&from, "", (&format!("nobody-{network}-{n}@acme.example"), WRONG)).await.0
+    };
+    for network in 0..12 {
+        for n in 0..50 {
+            assert_eq!(tried(network, n).await, 403, "{network} {n}");
+        }
+    }
+    assert_eq!(tried(12, 0).await, 429, "six hundred from one /48");
+    let (status, _) = world.try_password("2001:db8:8::1", "", ("nobody@acme.example", WRONG)).await;
+    assert_eq!(status, 403, "another site");
+    world.clock.pass_s(15 * 60);
+    assert_eq!(tried(12, 0).await, 403);
+}
