@@ -429,13 +429,16 @@ pub async fn accept(
         })
         .await?;
     password::check(&password, &key)?;
-    // Right or new, the try stays counted at the address: what it costs must not say which of the two it was.
-    let mut counted = local::admit(portcullis, &key, &visitor, &[])?;
+    // Right or new, the try stays counted at the address: what it costs must not say which of the two it was. Whoever has the
+    // link is at home by it: where the address has had its tries, nobody elsewhere keeps them from joining, and it is
+    // compared with nobody else's.
+    let mut counted = local::admit(portcullis, &key, &visitor, &[member.user])?;
     counted.spare_source(portcullis);
     let mut random = portcullis.moment().random;
     let said = portcullis.door().passwords.hash_beside(password, &known, &mut random).await?;
     let own = known.iter().find(|one| one.user == member.user);
-    let right = own.or_else(|| known.iter().find(|one| fits(&said, one))).cloned();
+    let is_right = |one: &&Authenticator| counted.admits(one) && fits(&said, one);
+    let right = own.or_else(|| known.iter().find(is_right)).cloned();
     if own.is_some_and(|own| !fits(&said, own)) {
         return Err(SignInRefusal::WrongPassword.into());
     }

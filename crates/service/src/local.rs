@@ -81,7 +81,7 @@ pub(crate) struct Counted {
 
 impl Counted {
     /// Whether it may be compared with that one.
-    fn admits(&self, one: &Authenticator) -> bool {
+    pub(crate) fn admits(&self, one: &Authenticator) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&one.user))
     }
 

@@ -53,6 +53,45 @@ async fn no_flood_of_other_calls_from_everywhere_makes_room_for_more_wrong_tries
 }
 
 #[tokio::test]
+async fn nobody_elsewhere_keeps_an_invited_person_or_an_owner_from_their_link() {
+    let world = World::new().await;
+    let body = json!({ "slug": "newco", "name": "Newco", "owner_email": "ceo@newco.example" });
+    let owner = world.made("/organizations", body).await["owner_link"].as_str().unwrap().to_owned();
+    let invited = world.invite("acme", ADA, "member").await;
+    sixty_wrong(&world, "ceo@newco.example").await;
+    world.clock.pass_s(15 * 60);
+    sixty_wrong(&world, ADA).await;
+    for (link, path, address) in [(owner, "/setup/owner", "ceo@newco.example"), (invited, "/invite", ADA)] {
+        let (status, _) = world.try_password("198.51.100.1", "", (address, WRONG)).await;
+        assert_eq!(status, 429, "{address} had its tries for the hour");
+        let body =
+            format!("token={}&password={}", link.rsplit_once('=').unwrap().1, PASSWORD.replace(' ', "+"));
+        let (status, page) = world.form(path, &[OWN, ("x-forwarded-for", "198.51.100.1")], &body).await;
+        assert_eq!(status, 303, "{address}: {page}");
+    }
+    world.clock.pass_s(3_600);
+    for address in ["ceo@newco.example", ADA] {
+        let (status, _) = world.try_password("198.51.100.1", "", (address, PASSWORD)).await;
+        assert_eq!(status, 303, "the password that {address} chose");
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_no_way_to_guess_a_password_at_an_address_that_had_its_tries() {
+    let world = World::new().await;
+    world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+    joined(&world, "acme", ADA, "member").await;
+    world.clock.pass_s(3_600);
+    let link = world.invite("globex", ADA, "member").await;
+    sixty_wrong(&world, ADA).await;
+    let body = format!("token={}&password={}", link.rsplit_once('=').unwrap().1, PASSWORD.replace(' ', "+"));
+    let (status, _) = world.form("/invite", &[OWN, ("x-forwarded-for", "198.51.100.1")], &body).await;
+    assert_eq!(status, 303);
+    let of = async |org: &str| world.members(org, ADA).await[0]["user"]["id"].clone();
+    assert_ne!(of("acme").await, of("globex").await, "whoever guessed right is not told, and is nobody else");
+}
+
+#[tokio::test]
 async fn ten_networks_of_one_site_have_as_many_wrong_tries_as_one_site_has() {
     let world = World::new().await;
     let tried = async |network: u32, n: u32| {
