@@ -57,6 +57,7 @@ pub(crate) const ON_BOTH: [&str; 50] = [
     "oidc_settings::",
     "organizations::",
     "outgrown::",
+    "pages::",
     "people::",
     "presets::",
     "ranks::",

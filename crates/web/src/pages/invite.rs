@@ -31,6 +31,7 @@ pub struct Acceptance {
     pub(super) password: SecretString,
 }
 
+// No `maxlength` on a password that is chosen: browsers cut what is pasted without a word, and count otherwise than we do.
 fn form(action: &str, token: &str, view: &LinkView, error: Option<&str>) -> Markup {
     html! {
         @if let Some(error) = error {
@@ -45,7 +46,7 @@ fn form(action: &str, token: &str, view: &LinkView, error: Option<&str>) -> Mark
             input type="hidden" name="username" value=(view.email) autocomplete="username";
             label for="password" { "Password" }
             input #password type="password" name="password" autocomplete="new-password" required
-                minlength="8" maxlength="128" aria-describedby="hint" autofocus;
+                aria-describedby="hint" autofocus;
             p #hint .quiet {
                 "Choose one of at least 8 characters: a long sentence is better than a clever word. If you sign in here \
                  with this address already, type the password that you have."

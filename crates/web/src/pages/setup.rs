@@ -61,7 +61,7 @@ fn form(token: &str, typed: &Typed<'_>, error: Option<&str>) -> Markup {
             input #email type="email" name="email" required maxlength="254" value=(typed.email)
                 autocomplete="username";
             label for="password" { "Choose a password" }
-            input #password type="password" name="password" required minlength="8" maxlength="128"
+            input #password type="password" name="password" required
                 autocomplete="new-password" aria-describedby="hint";
             p #hint .quiet { "At least 8 characters. A long sentence is better than a clever word." }
             button type="submit" { "Make the organization" }

@@ -27,6 +27,8 @@ mod oidc_logout;
 #[cfg(test)]
 mod oidc_settings;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod presets;

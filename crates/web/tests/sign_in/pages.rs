@@ -1,0 +1,69 @@
+//! The hosted pages themselves: what their forms take, what they say, and what is left of whoever is refused by one.
+
+use portcullis_emulator::Browser;
+use portcullis_service::first_owner;
+use portcullis_store::Priority;
+use serde_json::{Value, json};
+
+use crate::local::{PASSWORD, joined};
+use crate::world::{ADA, World, outcome};
+
+/// The tag of a page's field of that name.
+fn field<'p>(page: &'p str, name: &str) -> &'p str {
+    let marked = format!("name=\"{name}\"");
+    let tag = page.split('<').find(|tag| tag.starts_with("input") && tag.contains(&marked));
+    tag.unwrap_or_else(|| panic!("no `{name}` in {page}"))
+}
+
+/// Both pages on which a password is chosen, the first owner's and a link's, and the two on which it is said.
+async fn four_pages(world: &World) -> [String; 4] {
+    let issued = world.portcullis.write(Priority::Ordinary, first_owner::issue_link).await.unwrap();
+    let first = first_owner::text(world.portcullis.around(), &issued.unwrap());
+    let invited = world.invite("acme", ADA, "member").await;
+    let mut pages = Vec::new();
+    for address in
+        [first, invited, format!("{}/login", world.base), format!("{}/login?email={ADA}", world.base)]
+    {
+        let page = Browser::new().unwrap().open(&address).await.unwrap();
+        assert_eq!(page.status, 200, "{address}");
+        pages.push(page.body);
+    }
+    pages.try_into().unwrap()
+}
+
+#[tokio::test]
+async fn no_page_cuts_a_password_that_is_pasted_into_it() {
+    let world = World::new().await;
+    let [first, invited, ..] = four_pages(&world).await;
+    for page in [&first, &invited] {
+        let password = field(page, "password");
+        assert!(!password.contains("maxlength") && !password.contains("minlength"), "{password}");
+    }
+    let link = world.invite("acme", ADA, "member").await;
+    let long = "x1".repeat(75);
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", long.as_str())];
+    let page = Browser::new().unwrap().submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    assert_eq!(page.status, 400, "is told");
+    assert!(page.body.contains("at most 128 characters"), "{}", page.body);
+}
+
+/// The traces of sign-ins with that outcome, of an organization.
+async fn traces(world: &World, org: &str, outcome: &str) -> Vec<Value> {
+    for _ in 0..200 {
+        world.portcullis.store_traces().await.unwrap();
+        let path = format!("/organizations/{org}/traces?kind=sign_in&outcome={outcome}");
+        let (_, traces) = world.root("GET", &path, Value::Null).await;
+        let items = traces["items"].as_array().unwrap();
+        if !items.is_empty() {
+            return items.clone();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    Vec::new()
+}
+
+async fn set_state(world: &World, org: &str, email: &str, state: &str) {
+    let member = world.members(org, email).await[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/organizations/{org}/members/{member}");
+    assert_eq!(world.root("PATCH", &path, json!({ "state": state })).await.0, 200);
+}
