@@ -4,6 +4,7 @@
 //! Every form is checked for its origin before it is read ([`form::OwnForm`]); what a page shows is escaped by
 //! construction.
 
+pub(crate) mod address;
 pub mod consent;
 pub mod failure;
 pub mod form;

@@ -9,6 +9,7 @@ use portcullis_service::first_owner::{self, Founding};
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::address::{self, Focus, address_field};
 use super::form::{Guest, OwnForm, Query};
 use super::invite::{self, Acceptance, Link};
 use super::{Forms, failure, page, sign_in};
@@ -58,8 +59,7 @@ fn form(token: &str, typed: &Typed<'_>, error: Option<&str>) -> Markup {
             label for="name" { "Your name" }
             input #name name="name" maxlength="256" value=(typed.name) autocomplete="name";
             label for="email" { "Your e-mail address" }
-            input #email type="email" name="email" required maxlength="254" value=(typed.email)
-                autocomplete="username";
+            (address_field(typed.email, Focus::Elsewhere))
             label for="password" { "Choose a password" }
             input #password type="password" name="password" required
                 autocomplete="new-password" aria-describedby="hint";
@@ -98,7 +98,7 @@ pub async fn accept(State(app): State<App>, own: OwnForm<Setup>) -> Response {
     let founding = Founding {
         slug: slug.clone(),
         organization: value.organization.clone(),
-        email: value.email.clone(),
+        email: address::read(&value.email),
         name: value.name.clone(),
         password: value.password,
     };

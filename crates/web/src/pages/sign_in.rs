@@ -18,6 +18,7 @@ use portcullis_service::{ServiceError, connection};
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::address::{self, Focus, address_field};
 use super::form::{Guest, OwnForm, Query};
 use super::{Forms, failure, onward, page};
 use crate::sso::saml::sent;
@@ -56,6 +57,8 @@ pub struct Leaving {
 #[derive(Default)]
 struct Shown<'a> {
     email: Option<&'a str>,
+    /// What was typed and is no address.
+    mistyped: &'a str,
     connections: &'a [Connection],
     return_to: &'a str,
     error: Option<String>,
@@ -105,18 +108,18 @@ fn form(shown: &Shown<'_>) -> Markup {
                 button.second[!shown.connections.is_empty()] type="submit" { "Sign in with password" }
             }
         } @else {
-            (address_form("/login", shown.return_to))
+            (address_form("/login", shown.mistyped, shown.return_to))
         }
     }
 }
 
 /// The form that asks for an address, which the page at that path takes.
-pub(crate) fn address_form(path: &str, return_to: &str) -> Markup {
+pub(crate) fn address_form(path: &str, typed: &str, return_to: &str) -> Markup {
     html! {
         form method="get" action=(path) {
             input type="hidden" name="return_to" value=(return_to);
             label for="email" { "E-mail address" }
-            input #email type="email" name="email" autocomplete="username" required maxlength="254" autofocus;
+            (address_field(typed, Focus::Here))
             button type="submit" { "Continue" }
         }
     }
@@ -130,19 +133,23 @@ pub async fn show(State(app): State<App>, guest: Guest, Query(asked): Query<Aske
         Err(error) => return failure::of(&error, request),
     };
     let cookies = || [cookie::set_browser(&app, &guest.browser)];
-    let Some(written) = asked.email.as_deref().map(str::trim).filter(|e| !e.is_empty()) else {
+    let Some(written) = asked.email.as_deref().map(address::read).filter(|e| !e.is_empty()) else {
         let shown = Shown { return_to: &return_to, ..Shown::default() };
         return with_cookies(page(StatusCode::OK, "Sign in", Forms::Out, &form(&shown)), cookies());
     };
-    let Ok(key) = email_key(written) else {
+    let Ok(key) = email_key(&written) else {
         let error = Some("That is not an e-mail address.".to_owned());
-        let shown = Shown { return_to: &return_to, error, ..Shown::default() };
+        let shown = Shown { return_to: &return_to, mistyped: &written, error, ..Shown::default() };
         return page(StatusCode::BAD_REQUEST, "Sign in", Forms::Out, &form(&shown));
     };
     match ways(&app, key).await {
         Ok(connections) => {
-            let shown =
-                Shown { email: Some(written), connections: &connections, return_to: &return_to, error: None };
+            let shown = Shown {
+                email: Some(&written),
+                connections: &connections,
+                return_to: &return_to,
+                ..Shown::default()
+            };
             with_cookies(page(StatusCode::OK, "Sign in", Forms::Out, &form(&shown)), cookies())
         }
         Err(error) => failure::of(&error, request),
@@ -180,10 +187,11 @@ pub async fn submit(State(app): State<App>, form: OwnForm<PasswordForm>) -> Resp
         Ok(path) => path,
         Err(error) => return failure::of(&error, request),
     };
-    match local::sign_in(app.portcullis(), &value.email, value.password, guest.visitor).await {
+    let email = address::read(&value.email);
+    match local::sign_in(app.portcullis(), &email, value.password, guest.visitor).await {
         Ok(SignedIn::Here(opened)) => arrived(&app, &opened, &return_to),
         Ok(SignedIn::Choose { ticket, choices }) => choosing(&ticket, &choices, &return_to),
-        Err(error) => again(&app, &error, (&value.email, &return_to), request).await,
+        Err(error) => again(&app, &error, (&email, &return_to), request).await,
     }
 }
 
@@ -202,8 +210,13 @@ async fn again(
     };
     match routed {
         Ok(connections) => {
-            let shown =
-                Shown { email: Some(email), connections: &connections, return_to, error: Some(sentence) };
+            let shown = Shown {
+                email: Some(email),
+                connections: &connections,
+                return_to,
+                error: Some(sentence),
+                ..Shown::default()
+            };
             page(error::status(error), "Sign in", Forms::Out, &form(&shown))
         }
         Err(unread) => failure::of(&unread, request),

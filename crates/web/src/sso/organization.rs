@@ -15,6 +15,7 @@ use portcullis_service::sign_in::{admit_source, return_path};
 
 use crate::App;
 use crate::named::Named;
+use crate::pages::address as typed;
 use crate::pages::form::{Guest, Query};
 use crate::pages::sign_in::{Asked, address_form, leading_on, login_path};
 use crate::pages::{Forms, failure, onward, page};
@@ -43,7 +44,8 @@ async fn show(
         Ok(path) => path,
         Err(error) => return failure::of(&error, request),
     };
-    let written = asked.email.as_deref().map(str::trim).filter(|e| !e.is_empty());
+    let written = asked.email.as_deref().map(typed::read).filter(|e| !e.is_empty());
+    let written = written.as_deref();
     let key = written.map(email_key);
     let is_no_address = matches!(key, Some(Err(_)));
     let key = key.and_then(Result::ok);
@@ -53,7 +55,7 @@ async fn show(
         Err(error) => return failure::of(&error, request),
     };
     let (status, address) = match (is_no_address, written, choice.by) {
-        (true, _, _) => (StatusCode::BAD_REQUEST, Address::Malformed),
+        (true, typed, _) => (StatusCode::BAD_REQUEST, Address::Malformed(typed.unwrap_or_default())),
         (false, None, _) => (StatusCode::OK, Address::Unasked),
         (false, Some(email), ChosenBy::Domain) => (StatusCode::OK, Address::Routed(email)),
         (false, Some(email), ChosenBy::Nothing) => (StatusCode::OK, Address::Elsewhere(email)),
@@ -72,8 +74,8 @@ async fn show(
 enum Address<'a> {
     /// Nothing: nobody asked yet.
     Unasked,
-    /// What was typed is none.
-    Malformed,
+    /// This was typed, and is none.
+    Malformed(&'a str),
     /// Its domain decides.
     Routed(&'a str),
     /// Its domain is routed to none of these connections.
@@ -83,8 +85,16 @@ enum Address<'a> {
 impl<'a> Address<'a> {
     const fn text(self) -> &'a str {
         match self {
-            Self::Unasked | Self::Malformed => "",
+            Self::Unasked | Self::Malformed(_) => "",
             Self::Routed(email) | Self::Elsewhere(email) => email,
+        }
+    }
+
+    /// What was typed, to be mended.
+    const fn typed(self) -> &'a str {
+        match self {
+            Self::Malformed(typed) => typed,
+            Self::Unasked | Self::Routed(_) | Self::Elsewhere(_) => self.text(),
         }
     }
 }
@@ -96,14 +106,14 @@ fn body(choice: &Choice, address: Address<'_>, return_to: &str) -> Markup {
     html! {
         @match address {
             Address::Routed(email) => p.quiet { (email) },
-            Address::Malformed => p.error role="alert" { "That is not an e-mail address." },
+            Address::Malformed(_) => p.error role="alert" { "That is not an e-mail address." },
             Address::Elsewhere(_) => p.error role="alert" {
                 "No way in is set for the domain of that address. Choose yours."
             },
             Address::Unasked => {},
         }
         @if asks && !matches!(address, Address::Routed(_)) {
-            (address_form(&here, return_to))
+            (address_form(&here, address.typed(), return_to))
             p.quiet { "Or choose:" }
         }
         (leading_on(&choice.connections, address.text(), return_to))

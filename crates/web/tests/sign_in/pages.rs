@@ -47,6 +47,30 @@ async fn no_page_cuts_a_password_that_is_pasted_into_it() {
     assert!(page.body.contains("at most 128 characters"), "{}", page.body);
 }
 
+#[tokio::test]
+async fn an_address_beyond_ascii_signs_in_by_the_page_however_its_domain_is_written() {
+    let world = World::new().await;
+    let [first, _, asking, _] = four_pages(&world).await;
+    for page in [&first, &asking] {
+        let email = field(page, "email");
+        assert!(!email.contains("type=\"email\""), "no browser sends such a local part from one: {email}");
+        assert!(email.contains("inputmode=\"email\""), "{email}");
+    }
+    for (kept, typed) in [
+        ("jürgen@acme.example", "jürgen@acme.example"),
+        ("jürgen@xn--mller-kva.example", "Jürgen@Müller.example"),
+    ] {
+        joined(&world, "acme", kept, "member").await;
+        let mut browser = Browser::new().unwrap();
+        let form = [("email", typed), ("password", PASSWORD)];
+        let page = browser.submit(&format!("{}/login", world.base), &form).await.unwrap();
+        assert_eq!(outcome(&page), "ok", "{typed}");
+    }
+    let asked = format!("{}/login?email=ada%40M%C3%BCller.example", world.base);
+    let page = Browser::new().unwrap().open(&asked).await.unwrap();
+    assert_eq!(page.status, 200, "{}", page.body);
+}
+
 /// The traces of sign-ins with that outcome, of an organization.
 async fn traces(world: &World, org: &str, outcome: &str) -> Vec<Value> {
     for _ in 0..200 {
