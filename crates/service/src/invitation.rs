@@ -435,7 +435,8 @@ pub async fn accept(
     let mut counted = local::admit(portcullis, &key, &visitor, &[member.user])?;
     counted.spare_source(portcullis);
     let mut random = portcullis.moment().random;
-    let said = portcullis.door().passwords.hash_beside(password, &known, &mut random).await?;
+    let hashed = portcullis.door().passwords.hash_beside(password, &known, &mut random).await;
+    let said = hashed.inspect_err(|_| counted.take_back(portcullis))?;
     let own = known.iter().find(|one| one.user == member.user);
     let is_right = |one: &&Authenticator| counted.admits(one) && fits(&said, one);
     let right = own.or_else(|| known.iter().find(is_right)).cloned();

@@ -5,6 +5,7 @@
 //! password it is.
 //!
 //! Tries are counted by address, by source and by both, so that neither one house nor one list of addresses gets far.
+//! One that was refused before anything was compared is not counted.
 //! Nobody far away locks a person out of their own house: where they signed in not long ago, and in a browser that still
 //! has a session of theirs, they have tries of their own.
 
@@ -85,9 +86,9 @@ impl Counted {
         self.only.as_ref().is_none_or(|only| only.contains(&one.user))
     }
 
-    /// Takes it back: it was right. Those before it stay counted: a whole office may stand behind one
+    /// Takes it back: it was right, or nothing was compared. Those before it stay counted: a whole office may stand behind one
     /// source, and a password of another organization's at the same address must not make room for more guesses at this one's.
-    fn take_back(&self, portcullis: &Portcullis) {
+    pub(crate) fn take_back(&self, portcullis: &Portcullis) {
         for key in self.of_source.iter().chain(&self.of_address) {
             portcullis.door().tries.take_back(key);
         }
@@ -148,6 +149,29 @@ pub(crate) fn admit(
     Ok(Counted { of_source, of_address: std::iter::once(of_both).chain(keys).collect(), only })
 }
 
+/// Whose password it is, of those at the address. It is compared to its end though the caller hangs up meanwhile: a right one
+/// whose answer nobody waited for was no wrong one, and a wrong one stays counted.
+async fn compare(
+    portcullis: &Portcullis,
+    password: SecretString,
+    known: Vec<Authenticator>,
+    counted: Counted,
+) -> Result<Vec<Authenticator>, ServiceError> {
+    let portcullis = portcullis.clone();
+    let compared = tokio::spawn(async move {
+        let mut random = portcullis.moment().random;
+        let hashed = portcullis.door().passwords.hash_beside(password, &known, &mut random).await;
+        let hashed = hashed.inspect_err(|_| counted.take_back(&portcullis))?;
+        let right = |one: &Authenticator| counted.admits(one) && fits(&hashed, one);
+        let proven: Vec<Authenticator> = known.into_iter().filter(right).collect();
+        if !proven.is_empty() {
+            counted.take_back(&portcullis);
+        }
+        Ok(proven)
+    });
+    compared.await.map_err(|e| ServiceError::fault("a password to compare", e))?
+}
+
 /// What is known of an address where somebody tries a password.
 struct Known {
     authenticators: Vec<Authenticator>,
@@ -187,16 +211,11 @@ pub async fn sign_in(
     };
     let at_home: Vec<UserId> = known.authenticators.iter().filter(is_at_home).map(|one| one.user).collect();
     let counted = admit(portcullis, &address, &visitor, &at_home)?;
-    let passwords = &portcullis.door().passwords;
-    let mut random = portcullis.moment().random;
-    let hash = passwords.hash_beside(password, &known.authenticators, &mut random).await?;
-    let right = |one: &Authenticator| counted.admits(one) && fits(&hash, one);
-    let proven: Vec<Authenticator> = known.authenticators.into_iter().filter(right).collect();
+    let proven = compare(portcullis, password, known.authenticators, counted).await?;
     if proven.is_empty() {
         note_wrong(portcullis, &address, (&visitor, at_home));
         return Err(SignInRefusal::WrongPassword.into());
     }
-    counted.take_back(portcullis);
     for one in &proven {
         homes.note(one.user, source, portcullis.now());
     }

@@ -92,6 +92,56 @@ async fn a_link_is_no_way_to_guess_a_password_at_an_address_that_had_its_tries()
 }
 
 #[tokio::test]
+async fn a_try_in_which_nothing_was_compared_is_not_counted() {
+    let world = World::new().await;
+    joined(&world, "acme", ADA, "member").await;
+    world.clock.pass_s(3_600);
+    let over = Arc::new(AtomicBool::new(false));
+    let mut busy = Vec::new();
+    for task in 0..100_u8 {
+        let (portcullis, over) = (world.portcullis.clone(), Arc::clone(&over));
+        busy.push(tokio::spawn(async move {
+            let mut moment = portcullis.moment();
+            for n in 0_u16.. {
+                let [high, low] = n.to_be_bytes();
+                let visitor = Visitor {
+                    browser: None,
+                    bound: Bound::default(),
+                    presented: vec![],
+                    source: [10, task, high, low].into(),
+                    request: RequestId::fresh(moment.now, &mut moment.random),
+                };
+                let address = format!("nobody-{task}-{n}@nowhere.example");
+                let tried = local::sign_in(&portcullis, &address, WRONG.into(), visitor).await;
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+                if matches!(tried, Err(ServiceError::TooMany { .. })) {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        }));
+    }
+    let login = format!("{}/login", world.base);
+    let mut refused = 0;
+    for _ in 0..400 {
+        let fields = [("email", ADA), ("password", PASSWORD)];
+        let page = Browser::new().unwrap().submit(&login, &fields).await.unwrap();
+        refused += u32::from(page.body.contains("Try again in 2 seconds"));
+        if refused == 12 {
+            break;
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    for one in busy {
+        one.await.unwrap();
+    }
+    assert_eq!(refused, 12, "the bench was full, and nothing was counted meanwhile");
+    let (status, _) = world.try_password("127.0.0.1", "", (ADA, PASSWORD)).await;
+    assert_eq!(status, 303);
+}
+
+#[tokio::test]
 async fn ten_networks_of_one_site_have_as_many_wrong_tries_as_one_site_has() {
     let world = World::new().await;
     let tried = async |network: u32, n: u32| {
