@@ -4,8 +4,8 @@
 //! organizations may each have a person of that address, with a password of their own, and who is meant is whoever's
 //! password it is.
 //!
-//! Tries are counted by address, by source and by both, so that neither one house nor one list of addresses gets far.
-//! One that was refused before anything was compared is not counted.
+//! Tries are counted by address, by source and by both, so that neither one house nor one list of addresses gets far; right
+//! ones by person. One that was refused before anything was compared is not counted.
 //! Nobody far away locks a person out of their own house: where they signed in not long ago, and in a browser that still
 //! has a session of theirs, they have tries of their own.
 
@@ -44,6 +44,8 @@ const PER_ADDRESS: Allowance = Allowance { max_tries: 60, window_s: 3_600 };
 const PER_SOURCE: Allowance = Allowance { max_tries: 60, window_s: 15 * 60 };
 /// Wrong tries from one site: its networks are many, and cost nothing.
 const PER_SITE: Allowance = Allowance { max_tries: 600, window_s: 15 * 60 };
+/// Right tries of one person, as many as they have sessions: each writes one, and ends another.
+const RIGHT: Allowance = Allowance { max_tries: 100, window_s: 5 * 60 };
 /// Seconds within which a person chooses among their organizations.
 const CHOICE_S: i64 = 300;
 /// The most organizations whose administrators see the trace of a wrong try.
@@ -149,6 +151,17 @@ pub(crate) fn admit(
     Ok(Counted { of_source, of_address: std::iter::once(of_both).chain(keys).collect(), only })
 }
 
+/// Counts a right try, if its person may sign in once more.
+///
+/// # Errors
+/// [`ServiceError::TooMany`].
+fn admit_right(portcullis: &Portcullis, proven: impl Iterator<Item = UserId>) -> Result<(), ServiceError> {
+    for user in proven {
+        portcullis.door().tries.admit(&format!("right/{user}"), RIGHT, portcullis.now())?;
+    }
+    Ok(())
+}
+
 /// Whose password it is, of those at the address. It is compared to its end though the caller hangs up meanwhile: a right one
 /// whose answer nobody waited for was no wrong one, and a wrong one stays counted.
 async fn compare(
@@ -219,6 +232,7 @@ pub async fn sign_in(
     for one in &proven {
         homes.note(one.user, source, portcullis.now());
     }
+    admit_right(portcullis, proven.iter().map(|one| one.user))?;
     let (theirs, wish) = (proven.clone(), visitor.clone());
     let limits = portcullis.around().limits;
     let found = portcullis
@@ -255,6 +269,7 @@ pub async fn choose(
     visitor: Visitor,
 ) -> Result<Opened, ServiceError> {
     let (users, secret_hash) = read_ticket(portcullis, ticket, &visitor)?;
+    admit_right(portcullis, users.iter().copied())?;
     let limits = portcullis.around().limits;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {

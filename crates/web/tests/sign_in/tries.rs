@@ -142,6 +142,22 @@ async fn a_try_in_which_nothing_was_compared_is_not_counted() {
 }
 
 #[tokio::test]
+async fn whoever_has_the_right_password_signs_in_a_hundred_times_in_five_minutes_and_no_more() {
+    let world = World::new().await;
+    joined(&world, "acme", ADA, "member").await;
+    let tried = async || world.try_password("198.51.100.1", "", (ADA, PASSWORD)).await.0;
+    for number in 0..100 {
+        assert_eq!(tried().await, 303, "{number}");
+    }
+    for passed_s in [0, 299] {
+        world.clock.pass_s(passed_s);
+        assert_eq!(tried().await, 429, "after {passed_s} seconds more");
+    }
+    world.clock.pass_s(1);
+    assert_eq!(tried().await, 303);
+}
+
+#[tokio::test]
 async fn ten_networks_of_one_site_have_as_many_wrong_tries_as_one_site_has() {
     let world = World::new().await;
     let tried = async |network: u32, n: u32| {
