@@ -193,14 +193,13 @@ struct Known {
 }
 
 fn known(tx: &mut Tx<'_>, address: &str, visitor: &Visitor, now: Timestamp) -> Result<Known, ServiceError> {
-    let authenticators = user::authenticators_at(tx, address)?;
+    // Whatever the address has: whoever asks chooses how many sessions are looked up, and would tell by the time.
     let mut browser = Vec::new();
-    if !authenticators.is_empty() {
-        for secret in visitor.presented.iter().take(MAX_IN_BROWSER) {
-            let bearer = find_bearer(tx, secret, now)?.filter(|b| b.kind == TokenKind::Session);
-            browser.extend(bearer.and_then(|b| b.member).map(|m| m.user));
-        }
+    for secret in visitor.presented.iter().take(MAX_IN_BROWSER) {
+        let bearer = find_bearer(tx, secret, now)?.filter(|b| b.kind == TokenKind::Session);
+        browser.extend(bearer.and_then(|b| b.member).map(|m| m.user));
     }
+    let authenticators = user::authenticators_at(tx, address)?;
     Ok(Known { authenticators, browser })
 }
 
