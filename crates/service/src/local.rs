@@ -9,21 +9,22 @@
 //! Nobody far away locks a person out of their own house: where they signed in not long ago, and in a browser that still
 //! has a session of theirs, they have tries of their own.
 
-use std::collections::BTreeSet;
+mod telling;
+
 use std::fmt::Write as _;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{MembershipId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::secret::SecretHash;
-use portcullis_domain::text::{Slug, domain_of, email_key};
+use portcullis_domain::text::{Slug, email_key};
 use portcullis_domain::token::TokenKind;
 use portcullis_store::db::Lock;
-use portcullis_store::user::{Authenticator, MembershipOfUser};
-use portcullis_store::{Priority, Tx, domain, membership, organization, user};
+use portcullis_store::user::Authenticator;
+use portcullis_store::{Priority, Tx, membership, organization, user};
 use secrecy::SecretString;
-use serde_json::json;
 
+use self::telling::{Refused, note_refused, note_wrong};
 use crate::access::settle;
 use crate::evaluation::find_bearer;
 use crate::membership::rank_of;
@@ -32,7 +33,6 @@ use crate::refusal::SignInRefusal;
 use crate::session::{self, MAX_IN_BROWSER, Opened, Opening};
 use crate::sign_in::Visitor;
 use crate::throttle::{Allowance, network, site};
-use crate::trace::TraceDraft;
 use crate::{Limits, Moment, Portcullis, ServiceError};
 
 /// Wrong tries at one address from one source.
@@ -48,8 +48,6 @@ const PER_SITE: Allowance = Allowance { max_tries: 600, window_s: 15 * 60 };
 const RIGHT: Allowance = Allowance { max_tries: 100, window_s: 5 * 60 };
 /// Seconds within which a person chooses among their organizations.
 const CHOICE_S: i64 = 300;
-/// The most organizations whose administrators see the trace of a wrong try.
-const MAX_TOLD: usize = 8;
 
 /// One of a person's memberships, to choose from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,7 +241,10 @@ pub async fn sign_in(
                 several => Ok(Found::Several(choices(tx, several)?)),
             }
         })
-        .await?;
+        .await;
+    let users = || proven.iter().map(|one| one.user).collect();
+    let found = found
+        .inspect_err(|e| note_refused(portcullis, &visitor, Refused { users: users(), chosen: None }, e))?;
     match found {
         Found::One(opened) => Ok(SignedIn::Here(opened)),
         Found::Several(choices) => {
@@ -270,7 +271,8 @@ pub async fn choose(
     let (users, secret_hash) = read_ticket(portcullis, ticket, &visitor)?;
     admit_right(portcullis, users.iter().copied())?;
     let limits = portcullis.around().limits;
-    portcullis
+    let (refused, wish) = (Refused { users: users.clone(), chosen: Some(chosen) }, visitor.clone());
+    let opened = portcullis
         .write(Priority::Ordinary, move |tx, moment| {
             let mut proven = Vec::new();
             for user in &users {
@@ -280,11 +282,12 @@ pub async fn choose(
             if proven.is_empty() {
                 return Err(SignInRefusal::ChoiceInvalid.into());
             }
-            let members = active(tx, moment, &proven, &visitor)?;
+            let members = active(tx, moment, &proven, &wish)?;
             let member = members.iter().find(|m| m.id == chosen).ok_or(SignInRefusal::MemberInactive)?;
-            open(tx, moment, member, (&visitor, limits))
+            open(tx, moment, member, (&wish, limits))
         })
-        .await
+        .await;
+    opened.inspect_err(|e| note_refused(portcullis, &visitor, refused, e))
 }
 
 /// The active memberships of those whose password was right, while that password still is theirs.
@@ -393,54 +396,4 @@ fn read_ticket(
     let users: Result<Vec<UserId>, _> = words.map(str::parse).collect();
     let users = users.map_err(|_| invalid())?;
     if portcullis.now() >= until { Err(invalid()) } else { Ok((users, hash)) }
-}
-
-/// The memberships that a wrong try at an address may have been about. An organization can invite any address and set a
-/// password for it, and is not told by that where somebody else signs in (invariant I8): it hears of whoever is at home
-/// where the try came from, and of everybody only if it has proven the domain, or if nobody has and it is the only one
-/// with that address.
-fn whom_it_was_about(
-    tx: &mut Tx<'_>,
-    address: &str,
-    at_home: &[UserId],
-) -> Result<Vec<MembershipOfUser>, ServiceError> {
-    let mut told = Vec::new();
-    for known in user::authenticators_at(tx, address)? {
-        let is_at_home = at_home.contains(&known.user);
-        told.extend(user::memberships_of(tx, known.user)?.into_iter().map(|one| (is_at_home, one)));
-    }
-    let organizations: BTreeSet<_> = told.iter().map(|(_, one)| one.organization).collect();
-    let proven = domain::find_proven(tx, domain_of(address))?.map(|domain| domain.organization);
-    told.retain(|(is_at_home, one)| {
-        *is_at_home || proven.map_or(organizations.len() == 1, |owner| owner == one.organization)
-    });
-    Ok(told.into_iter().map(|(_, one)| one).collect())
-}
-
-/// Tells the administrators whom the try may have been about, without making anybody wait for it: how long an answer
-/// takes must not say whether the address is known.
-fn note_wrong(portcullis: &Portcullis, address: &str, (visitor, at_home): (&Visitor, Vec<UserId>)) {
-    let (portcullis, address, visitor) = (portcullis.clone(), address.to_owned(), visitor.clone());
-    tokio::spawn(async move {
-        let key = address.clone();
-        let told = portcullis.read(move |tx, _| whom_it_was_about(tx, &key, &at_home)).await;
-        for one in told.unwrap_or_default().into_iter().take(MAX_TOLD) {
-            portcullis.traces().note(TraceDraft {
-                organization: one.organization,
-                kind: "sign_in",
-                outcome: SignInRefusal::WrongPassword.code().to_owned(),
-                subject: address.clone(),
-                source: None,
-                request: Some(visitor.request),
-                content: json!({
-                    "membership": one.membership,
-                    "source": visitor.source.to_string(),
-                    "expected": "the password of that address",
-                    "received": "another",
-                    "advice": SignInRefusal::WrongPassword.advice(),
-                }),
-                at: portcullis.now(),
-            });
-        }
-    });
 }

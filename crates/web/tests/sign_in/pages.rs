@@ -91,3 +91,36 @@ async fn set_state(world: &World, org: &str, email: &str, state: &str) {
     let path = format!("/organizations/{org}/members/{member}");
     assert_eq!(world.root("PATCH", &path, json!({ "state": state })).await.0, 200);
 }
+
+#[tokio::test]
+async fn a_right_password_that_is_refused_is_found_under_the_id_that_its_page_names() {
+    let world = World::new().await;
+    world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+    joined(&world, "acme", ADA, "member").await;
+    joined(&world, "globex", ADA, "member").await;
+    let login = format!("{}/login", world.base);
+    let mut browser = Browser::new().unwrap();
+    browser.open(&login).await.unwrap();
+    let form = [("email", ADA), ("password", PASSWORD)];
+    let page = browser.submit(&login, &form).await.unwrap();
+    let ticket = page.body.split_once("name=\"ticket\" value=\"").unwrap().1.split_once('"').unwrap().0;
+    let of_globex = world.members("globex", ADA).await[0]["id"].as_str().unwrap().to_owned();
+    set_state(&world, "globex", ADA, "suspended").await;
+    let chosen = [("ticket", ticket), ("membership", &of_globex)];
+    let page = browser.submit(&format!("{login}/choose"), &chosen).await.unwrap();
+    let request = |page: &str| page.split_once("<code>req_").unwrap().1.split_once('<').unwrap().0.to_owned();
+    assert_eq!(outcome(&page), "member_inactive");
+    let told = traces(&world, "globex", "member_inactive").await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["request_id"], json!(format!("req_{}", request(&page.body))), "{told:?}");
+    assert_eq!(told[0]["subject"], json!(ADA));
+    set_state(&world, "acme", ADA, "suspended").await;
+    let page = browser.submit(&login, &form).await.unwrap();
+    assert_eq!(outcome(&page), "member_inactive");
+    for org in ["acme", "globex"] {
+        let told = traces(&world, org, "member_inactive").await;
+        let request = format!("req_{}", request(&page.body));
+        assert!(told.iter().any(|one| one["request_id"] == json!(request)), "{org}: {told:?}");
+    }
+    assert_eq!(traces(&world, "acme", "member_inactive").await.len(), 1, "not what was chosen at another");
+}

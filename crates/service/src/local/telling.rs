@@ -1,0 +1,147 @@
+//! What administrators are told of sign-ins by password that were refused. Nobody who signs in waits for it.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::id::{MembershipId, UserId};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::text::domain_of;
+use portcullis_store::user::MembershipOfUser;
+use portcullis_store::{Tx, domain, membership, user};
+use serde_json::{Value, json};
+
+use crate::refusal::SignInRefusal;
+use crate::sign_in::Visitor;
+use crate::trace::TraceDraft;
+use crate::{Portcullis, ServiceError};
+
+/// The most organizations whose administrators see the trace of one try.
+const MAX_TOLD: usize = 8;
+
+/// Who proved themselves and was refused all the same.
+pub(super) struct Refused {
+    /// Whose password it was.
+    pub(super) users: Vec<UserId>,
+    /// The membership that they chose among theirs.
+    pub(super) chosen: Option<MembershipId>,
+}
+
+/// Leaves a trace of such a refusal under its request: the page tells people to hand that on. Each organization hears of its
+/// own member, and none of what was chosen at another.
+pub(super) fn note_refused(
+    portcullis: &Portcullis,
+    visitor: &Visitor,
+    refused: Refused,
+    error: &ServiceError,
+) {
+    let ServiceError::SignIn(refusal) = error else { return };
+    // Whether the refusal is about memberships that are active.
+    let of_active = match refusal {
+        SignInRefusal::MemberInactive => false,
+        SignInRefusal::OtherEnvironment | SignInRefusal::PasswordSeenBelow => true,
+        _ => return,
+    };
+    let (code, advice) = (refusal.code(), refusal.advice());
+    let (portcullis, visitor) = (portcullis.clone(), visitor.clone());
+    tokio::spawn(async move {
+        let about = portcullis.read(move |tx, _| whom_it_is_about(tx, &refused, of_active)).await;
+        for (one, email) in about.unwrap_or_default().into_iter().take(MAX_TOLD) {
+            let content = json!({
+                "membership": one.membership,
+                "source": visitor.source.to_string(),
+                "advice": advice,
+            });
+            note(&portcullis, &visitor, (&one, email), code, content);
+        }
+    });
+}
+
+fn whom_it_is_about(
+    tx: &mut Tx<'_>,
+    refused: &Refused,
+    of_active: bool,
+) -> Result<Vec<(MembershipOfUser, String)>, ServiceError> {
+    let mut about = Vec::new();
+    for user in &refused.users {
+        for one in user::memberships_of(tx, *user)? {
+            let is_meant = match refused.chosen {
+                Some(chosen) => one.membership == chosen,
+                None => (one.state == MembershipState::Active) == of_active,
+            };
+            if is_meant && let Some(member) = membership::find(tx, one.organization, one.membership)? {
+                about.push((one, member.email));
+            }
+        }
+    }
+    Ok(about)
+}
+
+/// Tells the administrators whom the try may have been about, without making anybody wait for it: how long an answer
+/// takes must not say whether the address is known.
+pub(super) fn note_wrong(
+    portcullis: &Portcullis,
+    address: &str,
+    (visitor, at_home): (&Visitor, Vec<UserId>),
+) {
+    let (portcullis, address, visitor) = (portcullis.clone(), address.to_owned(), visitor.clone());
+    tokio::spawn(async move {
+        let key = address.clone();
+        let told = portcullis.read(move |tx, _| whom_it_was_about(tx, &key, &at_home)).await;
+        for one in told.unwrap_or_default().into_iter().take(MAX_TOLD) {
+            let content = json!({
+                "membership": one.membership,
+                "source": visitor.source.to_string(),
+                "expected": "the password of that address",
+                "received": "another",
+                "advice": SignInRefusal::WrongPassword.advice(),
+            });
+            note(
+                &portcullis,
+                &visitor,
+                (&one, address.clone()),
+                SignInRefusal::WrongPassword.code(),
+                content,
+            );
+        }
+    });
+}
+
+fn note(
+    portcullis: &Portcullis,
+    visitor: &Visitor,
+    (about, subject): (&MembershipOfUser, String),
+    outcome: &str,
+    content: Value,
+) {
+    portcullis.traces().note(TraceDraft {
+        organization: about.organization,
+        kind: "sign_in",
+        outcome: outcome.to_owned(),
+        subject,
+        source: None,
+        request: Some(visitor.request),
+        content,
+        at: portcullis.now(),
+    });
+}
+
+/// The memberships that a wrong try at an address may have been about. An organization can invite any address and set a
+/// password for it, and is not told by that where somebody else signs in (invariant I8): it hears of whoever is at home
+/// where the try came from, and of everybody only if it has proven the domain, or if nobody has and it is the only one
+/// with that address.
+fn whom_it_was_about(
+    tx: &mut Tx<'_>,
+    address: &str,
+    at_home: &[UserId],
+) -> Result<Vec<MembershipOfUser>, ServiceError> {
+    let mut told = Vec::new();
+    for known in user::authenticators_at(tx, address)? {
+        let is_at_home = at_home.contains(&known.user);
+        told.extend(user::memberships_of(tx, known.user)?.into_iter().map(|one| (is_at_home, one)));
+    }
+    let organizations: BTreeSet<_> = told.iter().map(|(_, one)| one.organization).collect();
+    let proven = domain::find_proven(tx, domain_of(address))?.map(|domain| domain.organization);
+    told.retain(|(is_at_home, one)| {
+        *is_at_home || proven.map_or(organizations.len() == 1, |owner| owner == one.organization)
+    });
+    Ok(told.into_iter().map(|(_, one)| one).collect())
+}
