@@ -175,6 +175,12 @@ fn fold(text: &str) -> String {
     if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase().nfc().collect() }
 }
 
+/// A text in which a letter with an accent is one letter, however it was typed (NFC), with its case.
+#[must_use]
+pub fn composed(text: &str) -> String {
+    text.nfc().collect()
+}
+
 /// The key of a user name or display name: trimmed, lower case and composed (RFC 7643 §4.1.1: not case exact).
 #[must_use]
 pub fn name_key(text: &str) -> String {

@@ -23,7 +23,6 @@ use serde_json::json;
 
 use crate::access::settle;
 use crate::invitation::{Said, are_known_still};
-use crate::password::fits;
 use crate::session::{self, Opened};
 use crate::sign_in::Visitor;
 use crate::throttle::{Allowance, network};
@@ -189,7 +188,8 @@ pub async fn found(
     let mut random = portcullis.moment().random;
     // Beside the others at the address, as for whoever accepts a link: else no sign-in would find it.
     let hash = passwords.hash_beside(founding.password.clone(), &known, &mut random).await?;
-    let right = known.iter().find(|one| fits(&hash, one)).cloned();
+    let right = known.iter().find(|one| hash.fits(one)).cloned();
+    let hash = hash.into_kept();
     let limits = portcullis.around().limits;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {

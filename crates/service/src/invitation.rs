@@ -32,7 +32,7 @@ use crate::caller::Caller;
 use crate::error::Taken;
 use crate::membership::{lives_here, rank_of};
 use crate::noun::Noun;
-use crate::password::{self, fits};
+use crate::password;
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened};
 use crate::sign_in::Visitor;
@@ -438,11 +438,12 @@ pub async fn accept(
     let hashed = portcullis.door().passwords.hash_beside(password, &known, &mut random).await;
     let said = hashed.inspect_err(|_| counted.take_back(portcullis))?;
     let own = known.iter().find(|one| one.user == member.user);
-    let is_right = |one: &&Authenticator| counted.admits(one) && fits(&said, one);
+    let is_right = |one: &&Authenticator| counted.admits(one) && said.fits(one);
     let right = own.or_else(|| known.iter().find(is_right)).cloned();
-    if own.is_some_and(|own| !fits(&said, own)) {
+    if own.is_some_and(|own| !said.fits(own)) {
         return Err(SignInRefusal::WrongPassword.into());
     }
+    let said = said.into_kept();
     let limits = portcullis.around().limits;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {

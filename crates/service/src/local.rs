@@ -28,7 +28,6 @@ use self::telling::{Refused, note_refused, note_wrong};
 use crate::access::settle;
 use crate::evaluation::find_bearer;
 use crate::membership::rank_of;
-use crate::password::fits;
 use crate::refusal::SignInRefusal;
 use crate::session::{self, MAX_IN_BROWSER, Opened, Opening};
 use crate::sign_in::Visitor;
@@ -173,7 +172,7 @@ async fn compare(
         let mut random = portcullis.moment().random;
         let hashed = portcullis.door().passwords.hash_beside(password, &known, &mut random).await;
         let hashed = hashed.inspect_err(|_| counted.take_back(&portcullis))?;
-        let right = |one: &Authenticator| counted.admits(one) && fits(&hashed, one);
+        let right = |one: &Authenticator| counted.admits(one) && hashed.fits(one);
         let proven: Vec<Authenticator> = known.into_iter().filter(right).collect();
         if !proven.is_empty() {
             counted.take_back(&portcullis);

@@ -5,6 +5,9 @@
 //!
 //! Passwords at one address share a salt, whoever's they are: one hash tells which of them was presented, in the same time
 //! whether there is none, one or several.
+//!
+//! What is hashed is composed (NFC), because keyboards write the same letter in several ways
+//! ([why](../../../docs/decisions/0082-a-password-is-what-it-reads-as.md)).
 
 use std::sync::Arc;
 
@@ -13,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use portcullis_domain::Random;
 use portcullis_domain::secret::SecretHash;
+use portcullis_domain::text::composed;
 use portcullis_store::user::Authenticator;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
@@ -171,7 +175,8 @@ impl Default for Passwords {
 /// # Errors
 /// [`ServiceError::Invalid`] that says which rule it breaks.
 pub fn check(password: &SecretString, email_key: &str) -> Result<(), ServiceError> {
-    let text = password.expose_secret();
+    let text = SecretString::from(composed(password.expose_secret()));
+    let text = text.expose_secret();
     let refuse = |message: &str| Err(ServiceError::invalid("password", message));
     let chars = text.chars().count();
     if chars < MIN_CHARS {
@@ -217,30 +222,62 @@ impl Passwords {
     }
 
     /// The hash of a password, in PHC form, beside those that are kept at the same address: with their salt, so that it is
-    /// compared with each of them ([`fits`]), and takes as long however many there are and whether there is any.
+    /// compared with each of them ([`Hashed::fits`]), and takes as long however many there are and whether there is any.
     ///
     /// # Errors
-    /// [`ServiceError::TooMany`] if too many wait.
+    /// [`ServiceError::TooMany`] if too many wait; then nothing was hashed.
     pub async fn hash_beside(
         &self,
         password: SecretString,
         kept: &[Authenticator],
         random: &mut dyn Random,
-    ) -> Result<String, ServiceError> {
+    ) -> Result<Hashed, ServiceError> {
         let salt = kept.iter().find_map(|one| salt_of(&one.secret)).unwrap_or_else(|| {
             let mut salt = vec![0_u8; SALT_BYTES];
             random.fill(&mut salt);
             salt
         });
         self.work(move || {
-            let presented = password.expose_secret().as_bytes();
-            // More than a password may have is none, and is not hashed at length.
-            let presented = presented.get(..MAX_CHARS * 4).unwrap_or(presented);
-            let hash = hasher()?.hash_password_with_salt(presented, &salt);
-            hash.map(|h| h.to_string()).map_err(|e| ServiceError::fault("a password to hash", e))
+            let typed = password.expose_secret();
+            let read = SecretString::from(composed(typed));
+            // By what was typed alone, whatever is kept: how long it takes tells nothing of the address.
+            let as_typed = if read.expose_secret() == typed { None } else { Some(hash(typed, &salt)?) };
+            Ok(Hashed { composed: hash(read.expose_secret(), &salt)?, as_typed })
         })
         .await
     }
+}
+
+/// A password that was presented, hashed.
+pub struct Hashed {
+    composed: String,
+    /// As it was typed, where that is another text: so it was kept before passwords were composed.
+    as_typed: Option<String>,
+}
+
+impl Hashed {
+    /// Whether it is that one.
+    #[must_use]
+    pub fn fits(&self, kept: &Authenticator) -> bool {
+        let kept = SecretHash::of(&kept.secret);
+        let fits = |presented: &String| SecretHash::of(presented).matches(&kept);
+        let by_typing = self.as_typed.as_ref().is_some_and(fits);
+        fits(&self.composed) || by_typing
+    }
+
+    /// What is kept of a new one.
+    #[must_use]
+    pub fn into_kept(self) -> String {
+        self.composed
+    }
+}
+
+fn hash(presented: &str, salt: &[u8]) -> Result<String, ServiceError> {
+    let presented = presented.as_bytes();
+    // More than a password may have is none, and is not hashed at length.
+    let presented = presented.get(..MAX_CHARS * 4).unwrap_or(presented);
+    let hash = hasher()?.hash_password_with_salt(presented, salt);
+    hash.map(|h| h.to_string()).map_err(|e| ServiceError::fault("a password to hash", e))
 }
 
 /// The salt of a kept hash, if it was made as hashes are made now.
@@ -248,10 +285,4 @@ fn salt_of(kept: &str) -> Option<Vec<u8>> {
     let made = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$");
     let (salt, _) = kept.strip_prefix(&made)?.split_once('$')?;
     STANDARD_NO_PAD.decode(salt).ok()
-}
-
-/// Whether the hash of a presented password is the kept one.
-#[must_use]
-pub fn fits(presented: &str, kept: &Authenticator) -> bool {
-    SecretHash::of(presented).matches(&SecretHash::of(&kept.secret))
 }

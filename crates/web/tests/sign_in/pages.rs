@@ -71,6 +71,22 @@ async fn an_address_beyond_ascii_signs_in_by_the_page_however_its_domain_is_writ
     assert_eq!(page.status, 200, "{}", page.body);
 }
 
+#[tokio::test]
+async fn a_password_is_the_same_whether_its_accents_are_typed_composed_or_apart() {
+    let world = World::new().await;
+    let (apart, composed) = ("ma\u{323}\u{302}t kha\u{302}\u{309}u", "m\u{1ead}t kh\u{1ea9}u");
+    for (chosen, said, email) in [(apart, composed, ADA), (composed, apart, "bob@acme.example")] {
+        let link = world.invite("acme", email, "member").await;
+        let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", chosen)];
+        let page = Browser::new().unwrap().submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+        assert_eq!(outcome(&page), "ok");
+        for password in [said, chosen] {
+            let (status, _) = world.try_password("198.51.100.1", "", (email, password)).await;
+            assert_eq!(status, 303, "{chosen:?} {password:?}");
+        }
+    }
+}
+
 /// The traces of sign-ins with that outcome, of an organization.
 async fn traces(world: &World, org: &str, outcome: &str) -> Vec<Value> {
     for _ in 0..200 {
