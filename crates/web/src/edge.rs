@@ -65,13 +65,19 @@ fn source(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     }
     let mut last = peer;
     for entry in entries.iter().rev().take(MAX_FORWARDED) {
-        let Ok(address) = entry.trim().parse::<IpAddr>().map(|a| a.to_canonical()) else { return last };
+        let Some(address) = named_in(entry.trim()) else { return last };
         if !is_trusted(address) {
             return address;
         }
         last = address;
     }
     last
+}
+
+/// The address of an entry: some proxies write the port that their caller had beside it, and IPv6 in brackets then.
+fn named_in(entry: &str) -> Option<IpAddr> {
+    let with_port = || entry.parse::<SocketAddr>().ok().map(|named| named.ip());
+    entry.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
 }
 
 /// The authority that a request names: of an absolute URI or `:authority`, else of its one Host header.

@@ -38,11 +38,21 @@ fn the_rightmost_entry_that_is_no_trusted_proxys_counts_and_nothing_left_of_it()
 
 #[test]
 fn what_is_no_address_ends_the_search_at_the_proxy_that_wrote_it() {
-    for nonsense in ["unknown", "", "203.0.113.9:4711", "_hidden", "203.0.113"] {
+    for nonsense in
+        ["unknown", "", "203.0.113.9:port", "[2001:db8::1]", "2001:db8::1]:1", "_hidden", "203.0.113"]
+    {
         let line = format!("192.0.2.1, {nonsense}, 10.2.2.2");
         assert_eq!(from("10.1.1.1", &[&line]), "10.2.2.2", "`{nonsense}`");
     }
     assert_eq!(from("10.1.1.1", &["192.0.2.1, caf\u{e9}"]), "10.1.1.1", "nor a line that is not ASCII");
+}
+
+#[test]
+fn a_port_that_a_proxy_writes_beside_an_address_is_left_aside() {
+    assert_eq!(from("10.1.1.1", &["203.0.113.9:4711"]), "203.0.113.9");
+    assert_eq!(from("10.1.1.1", &["192.0.2.1:80, 203.0.113.9:4711, 10.2.2.2:9"]), "203.0.113.9");
+    assert_eq!(from("10.1.1.1", &["[2001:db8:9::9]:4711"]), "2001:db8:9::9");
+    assert_eq!(from("10.1.1.1", &["[::ffff:203.0.113.9]:1"]), "203.0.113.9");
 }
 
 #[test]

@@ -175,3 +175,17 @@ async fn ten_networks_of_one_site_have_as_many_wrong_tries_as_one_site_has() {
     world.clock.pass_s(15 * 60);
     assert_eq!(tried(12, 0).await, 403);
 }
+
+#[tokio::test]
+async fn whoever_comes_by_a_proxy_that_writes_their_port_too_is_counted_apart_from_others() {
+    let world = World::new().await;
+    for n in 0..60 {
+        let who = format!("nobody-{n}@acme.example");
+        let (status, _) = world.try_password(&format!("203.0.113.1:{}", 4_000 + n), "", (&who, WRONG)).await;
+        assert_eq!(status, 403, "{n}");
+    }
+    for (from, expected) in [("203.0.113.1:80", 429), ("203.0.113.2:80", 403), ("[2001:db8::1]:80", 403)] {
+        let (status, _) = world.try_password(from, "", ("nobody@acme.example", WRONG)).await;
+        assert_eq!(status, expected, "{from}");
+    }
+}
