@@ -59,7 +59,7 @@ pub struct Opened {
     pub membership: MembershipId,
     /// When it ends in any case.
     pub expires_at: Timestamp,
-    /// The browser's other sessions that live on.
+    /// The browser's other sessions that have not ended.
     pub kept: Vec<String>,
 }
 
@@ -105,6 +105,29 @@ fn live(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<Option<Beare
     Ok(find_bearer(tx, presented, now)?.filter(session))
 }
 
+/// A session behind a presented secret that has not ended and may act, now or again: one that rests (its member is suspended,
+/// held, or stands above whom it is believed of) acts the moment that is over, and what is known of its last use may be
+/// behind. Whoever takes such a secret away from a browser ends it, or it would live on unseen.
+fn unended(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<Option<Bearer>, ServiceError> {
+    let is_one = |b: &Bearer| {
+        b.kind == TokenKind::Session && b.ended_at.is_none() && b.expires_at.is_none_or(|until| now < until)
+    };
+    Ok(find_bearer(tx, presented, now)?.filter(is_one))
+}
+
+/// Whether any of what a browser presents is a session that has not ended.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn has_any(tx: &mut Tx<'_>, presented: &[String], now: Timestamp) -> Result<bool, ServiceError> {
+    for secret in presented.iter().take(MAX_IN_BROWSER) {
+        if unended(tx, secret, now)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Opens a session for somebody who proved who they are. Their membership must be active: the store refuses otherwise.
 ///
 /// # Errors
@@ -114,7 +137,7 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
     let mut kept = Vec::new();
     let mut replaced = Vec::new();
     for secret in opening.presented.iter().take(MAX_IN_BROWSER) {
-        let Some(bearer) = live(tx, secret, now)? else { continue };
+        let Some(bearer) = unended(tx, secret, now)? else { continue };
         let same = bearer.organization == membership.organization
             && bearer.environment.as_ref() == Some(&opening.environment);
         if same { replaced.push(bearer.token) } else { kept.push((secret.clone(), bearer)) }
@@ -281,7 +304,16 @@ impl SignOut {
     }
 }
 
-/// Signs out: the sessions end, and those that live on are given back for the cookie.
+/// What became of the sessions of a browser that signed out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Those that ended, in the browser's order.
+    pub ended: Vec<TokenId>,
+    /// The secrets of those that have not ended, for the cookie.
+    pub kept: Vec<String>,
+}
+
+/// Signs out: the sessions end, those that rest too, and those that live on are given back for the cookie.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
@@ -291,15 +323,16 @@ pub fn sign_out(
     presented: &[String],
     which: SignOut,
     request: RequestId,
-) -> Result<Vec<String>, ServiceError> {
-    let mut kept = Vec::new();
+) -> Result<Left, ServiceError> {
+    let mut left = Left::default();
     for secret in presented.iter().take(MAX_IN_BROWSER) {
-        let Some(bearer) = live(tx, secret, moment.now)? else { continue };
+        let Some(bearer) = unended(tx, secret, moment.now)? else { continue };
         if which.includes(bearer.token) {
             end_session(tx, moment, &bearer, TokenEnd::SignedOut, request)?;
+            left.ended.push(bearer.token);
         } else {
-            kept.push(secret.clone());
+            left.kept.push(secret.clone());
         }
     }
-    Ok(kept)
+    Ok(left)
 }

@@ -54,15 +54,14 @@ pub async fn sign_out(
 ) -> Result<SignedOut, ServiceError> {
     // Whoever has no session here needs no writer, and could have it for the asking, before everybody else.
     let shown = presented.clone();
-    if portcullis.read(move |tx, now| session::list(tx, &shown, now)).await?.is_empty() {
+    if !portcullis.read(move |tx, now| session::has_any(tx, &shown, now)).await? {
         return Ok(SignedOut { kept: Vec::new(), onward: None });
     }
     let (kept, left) = portcullis
         .write(Priority::OffBoarding, move |tx, moment| {
-            let ending = session::list(tx, &presented, moment.now)?;
-            let kept = session::sign_out(tx, moment, &presented, which, request)?;
+            let session::Left { ended, kept } = session::sign_out(tx, moment, &presented, which, request)?;
             let mut left = None;
-            for token in ending.iter().map(|s| s.token).filter(|t| which.includes(*t)) {
+            for token in ended {
                 let found = match saml_session::find(tx, token)? {
                     Some(found) => Some(Left::Saml(found)),
                     None => oidc_session::find(tx, token)?.map(Left::Oidc),

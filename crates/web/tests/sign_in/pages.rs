@@ -140,3 +140,35 @@ async fn a_right_password_that_is_refused_is_found_under_the_id_that_its_page_na
     }
     assert_eq!(traces(&world, "acme", "member_inactive").await.len(), 1, "not what was chosen at another");
 }
+
+#[tokio::test]
+async fn signing_out_ends_a_session_that_rests_too() {
+    let world = World::new().await;
+    world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+    let mut browser = joined(&world, "acme", ADA, "member").await;
+    let resting = world.sessions(&browser).remove(0);
+    set_state(&world, "acme", ADA, "suspended").await;
+    let link = world.invite("globex", "ada@elsewhere.example", "member").await;
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", PASSWORD)];
+    let page = browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    assert_eq!(outcome(&page), "ok");
+    assert!(world.sessions(&browser).contains(&resting), "one that acts again is kept beside a new one");
+    browser.submit(&format!("{}/logout", world.base), &[]).await.unwrap();
+    set_state(&world, "acme", ADA, "active").await;
+    assert_eq!(world.decision(&resting).await, "token_ended");
+    assert!(world.sessions(&browser).is_empty());
+}
+
+#[tokio::test]
+async fn a_new_session_takes_the_place_of_one_that_rests() {
+    let world = World::new().await;
+    let mut browser = joined(&world, "acme", ADA, "member").await;
+    let former = world.sessions(&browser).remove(0);
+    set_state(&world, "acme", ADA, "suspended").await;
+    let link = world.invite("acme", "bob@acme.example", "member").await;
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", PASSWORD)];
+    let page = browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    assert_eq!(outcome(&page), "ok");
+    set_state(&world, "acme", ADA, "active").await;
+    assert_eq!(world.decision(&former).await, "token_ended");
+}
