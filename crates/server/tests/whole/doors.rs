@@ -42,7 +42,7 @@ pub struct Proxy {
     log: PathBuf,
     /// Whether it can take one cookie out of several.
     keeps_cookies: bool,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Proxy {
@@ -97,7 +97,7 @@ async fn start(folder: tempfile::TempDir, listen: String, mut command: Command) 
         .env("XDG_CONFIG_HOME", folder.path())
         .spawn()
         .unwrap();
-    let proxy = Proxy { child, base: format!("http://{listen}"), log, keeps_cookies: true, _folder: folder };
+    let proxy = Proxy { child, base: format!("http://{listen}"), log, keeps_cookies: true, folder };
     let begun = Instant::now();
     while tokio::net::TcpStream::connect(&listen).await.is_err() {
         let said = std::fs::read_to_string(&proxy.log).unwrap();
@@ -208,6 +208,7 @@ async fn https_by_nginx(name: &str) -> (Server, Proxy) {
         ("portcullis.example.com", name),
         ("/etc/nginx/portcullis.crt", &format!("{at}/portcullis.crt")),
         ("/etc/nginx/portcullis.key", &format!("{at}/portcullis.key")),
+        ("/var/log/nginx/portcullis.log", &format!("{at}/access.log")),
     ];
     let site = folder.path().join("portcullis.conf");
     std::fs::write(&site, in_front("nginx.conf", &server, &changes)).unwrap();
@@ -437,6 +438,26 @@ async fn stands_in_front(server: &Server) {
 async fn nginx_with_the_guides_file_stands_in_front_of_portcullis_itself() {
     let (server, _front) = https_by_nginx("portcullis.test").await;
     stands_in_front(&server).await;
+}
+
+#[tokio::test]
+async fn nginx_with_the_guides_file_writes_no_secret_of_a_link_into_its_log() {
+    let (server, front) = https_by_nginx("portcullis.test").await;
+    let link = format!("{}/invite?token=pc_invite_of_somebody", server.base);
+    let style = server.http.get(format!("{}/assets/portcullis.css", server.base)).header("referer", &link);
+    for asked in [server.http.get(&link), style] {
+        asked.send().await.unwrap();
+    }
+    let begun = Instant::now();
+    loop {
+        let log = std::fs::read_to_string(front.folder.path().join("access.log")).unwrap();
+        if log.contains("GET /invite HTTP") && log.contains("GET /assets/portcullis.css HTTP") {
+            assert!(!log.contains("pc_invite"), "{log}");
+            return;
+        }
+        assert!(begun.elapsed() < MAX_START, "nginx wrote nothing: {log}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]
