@@ -21,7 +21,9 @@ fn words(error: &ServiceError) -> String {
         ServiceError::SignIn(refusal) => of_sign_in(refusal),
         ServiceError::Consent(refusal) => format!("The consent was not taken: {refusal}. {}", refusal.advice()),
         ServiceError::LinkInvalid => {
-            "This link is unknown, was used, or ran out. Ask whoever sent it for a new one.".to_owned()
+            "This link is unknown, was used, or ran out. If you have joined already, sign in. Else ask whoever sent it for \
+             a new one."
+                .to_owned()
         }
         ServiceError::Taken(Taken::Member) => {
             "You are a member of this organization already. Sign in with the password that you typed, and the address at \
@@ -54,7 +56,9 @@ fn of_sign_in(refusal: &SignInRefusal) -> String {
                 .to_owned()
         }
         SignInRefusal::WrongPassword => "The e-mail address or the password is wrong.".to_owned(),
-        SignInRefusal::ChoiceInvalid => "That took too long. Sign in again.".to_owned(),
+        SignInRefusal::ChoiceInvalid => {
+            "That took too long, or this browser takes no cookies from here. Sign in again.".to_owned()
+        }
         SignInRefusal::OwnSessionOnly => {
             "Your role is more than this provider may give. Sign in with your password, then link this connection \
              from the page that you land on."
@@ -125,11 +129,17 @@ pub(crate) fn of(error: &ServiceError, request: RequestId) -> Response {
 
 /// The same of a sign-in that begins anew at that address.
 pub(crate) fn begun_at(login: &str, error: &ServiceError, request: RequestId) -> Response {
-    let mut response = shown(status(error), (error.code(), &words(error)), request, login);
+    let response = shown(status(error), (error.code(), &words(error)), request, login);
+    let response = saying_when(error, response);
+    Inside::beside(Inside::of(error), response)
+}
+
+/// The same answer, which says when to come again if there were too many.
+pub(crate) fn saying_when(error: &ServiceError, mut response: Response) -> Response {
     if let ServiceError::TooMany { retry_after_s } = error {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
     }
-    Inside::beside(Inside::of(error), response)
+    response
 }
 
 /// A page with these words.

@@ -38,7 +38,7 @@ fn form(action: &str, token: &str, view: &LinkView, error: Option<&str>) -> Mark
             p.error role="alert" { (error) }
         }
         p {
-            "You are invited to " strong { (view.organization) } " as " (view.email)
+            "You are invited to " strong { (view.organization) } " as " bdi { (view.email) }
             @if let Some(role) = &view.role { ", with the role " strong { (role) } } "."
         }
         form method="post" action=(action) {

@@ -50,7 +50,7 @@ fn standing(all: &[(SessionView, Vec<Connection>)]) -> Markup {
                 h2 { (view.organization_slug) }
                 dl {
                     dt { "As" }
-                    dd { @if !view.name.is_empty() { (view.name) " · " } (view.email) }
+                    dd { @if !view.name.is_empty() { bdi { (view.name) } " · " } bdi { (view.email) } }
                     dt { "Role" }
                     dd { @if let Some(role) = &view.role { (role) } @else { "none" } }
                     @if let Some(environment) = &view.environment {

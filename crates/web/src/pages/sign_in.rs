@@ -97,10 +97,11 @@ fn form(shown: &Shown<'_>) -> Markup {
             p.error role="alert" { (error) }
         }
         @if let Some(email) = shown.email {
-            p.quiet { (email) " · " a href={ "/login?" (encoded(&[("return_to", shown.return_to)])) } { "another address" } }
+            p.quiet { bdi { (email) } " · " a href={ "/login?" (encoded(&[("return_to", shown.return_to)])) } { "another address" } }
             (leading_on(shown.connections, email, shown.return_to))
             form method="post" action="/login" {
-                input type="hidden" name="email" value=(email);
+                // By this name password managers keep the password.
+                input type="hidden" name="email" value=(email) autocomplete="username";
                 input type="hidden" name="return_to" value=(shown.return_to);
                 label for="password" { "Password" }
                 input #password type="password" name="password" autocomplete="current-password" required

@@ -105,7 +105,7 @@ fn body(choice: &Choice, address: Address<'_>, return_to: &str) -> Markup {
     let asks = choice.connections.iter().any(|c| !c.domains.is_empty());
     html! {
         @match address {
-            Address::Routed(email) => p.quiet { (email) },
+            Address::Routed(email) => p.quiet { bdi { (email) } },
             Address::Malformed(_) => p.error role="alert" { "That is not an e-mail address." },
             Address::Elsewhere(_) => p.error role="alert" {
                 "No way in is set for the domain of that address. Choose yours."

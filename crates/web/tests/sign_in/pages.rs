@@ -172,3 +172,15 @@ async fn a_new_session_takes_the_place_of_one_that_rests() {
     set_state(&world, "acme", ADA, "active").await;
     assert_eq!(world.decision(&former).await, "token_ended");
 }
+
+#[tokio::test]
+async fn what_others_named_is_drawn_by_itself_and_a_password_has_its_name_beside_it() {
+    let world = World::new().await;
+    let [_, _, _, second] = four_pages(&world).await;
+    assert!(field(&second, "email").contains("autocomplete=\"username\""), "{second}");
+    let style = format!("{}/assets/portcullis.css", world.base);
+    let style = Browser::new().unwrap().open(&style).await.unwrap().body;
+    assert!(style.contains("unicode-bidi: isolate"), "{style}");
+    let page = Browser::new().unwrap().open(&format!("{}/invite?token=unknown", world.base)).await.unwrap();
+    assert!(page.body.contains("If you have joined already, sign in."), "{}", page.body);
+}
