@@ -55,6 +55,8 @@ pub struct Choice {
     pub membership: MembershipId,
     /// The organization's name.
     pub organization: String,
+    /// Its slug, which is no other's.
+    pub slug: Slug,
 }
 
 /// What came of a right password.
@@ -349,7 +351,7 @@ fn choices(tx: &mut Tx<'_>, members: &[Membership]) -> Result<Vec<Choice>, Servi
     let mut choices = Vec::new();
     for member in members {
         if let Some(found) = organization::find(tx, member.organization)? {
-            choices.push(Choice { membership: member.id, organization: found.name });
+            choices.push(Choice { membership: member.id, organization: found.name, slug: found.slug });
         }
     }
     Ok(choices)

@@ -86,7 +86,7 @@ async fn again(
     match invitation::show(app.portcullis(), token).await {
         Ok(view) => {
             let body = form(action, token, &view, Some(&sentence));
-            page(error::status(error), "Welcome", Forms::Here, &body)
+            failure::saying_when(error, page(error::status(error), "Welcome", Forms::Here, &body))
         }
         Err(error) => failure::of(&error, request),
     }

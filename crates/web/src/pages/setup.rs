@@ -113,7 +113,8 @@ pub async fn accept(State(app): State<App>, own: OwnForm<Setup>) -> Response {
                     name: &value.name,
                 };
                 let body = form(&value.token, &typed, Some(&sentence));
-                page(error::status(&error), "Set up Portcullis", Forms::Here, &body)
+                let page = page(error::status(&error), "Set up Portcullis", Forms::Here, &body);
+                failure::saying_when(&error, page)
             }
             None => failure::of(&error, request),
         },

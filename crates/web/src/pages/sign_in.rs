@@ -191,7 +191,10 @@ pub async fn submit(State(app): State<App>, form: OwnForm<PasswordForm>) -> Resp
     let email = address::read(&value.email);
     match local::sign_in(app.portcullis(), &email, value.password, guest.visitor).await {
         Ok(SignedIn::Here(opened)) => arrived(&app, &opened, &return_to),
-        Ok(SignedIn::Choose { ticket, choices }) => choosing(&ticket, &choices, &return_to),
+        Ok(SignedIn::Choose { ticket, choices }) => {
+            // The choice is bound to the browser, which may have had nothing to bind it by before.
+            with_cookies(choosing(&ticket, &choices, &return_to), [cookie::set_browser(&app, &guest.browser)])
+        }
         Err(error) => again(&app, &error, (&email, &return_to), request).await,
     }
 }
@@ -218,13 +221,15 @@ async fn again(
                 error: Some(sentence),
                 ..Shown::default()
             };
-            page(error::status(error), "Sign in", Forms::Out, &form(&shown))
+            failure::saying_when(error, page(error::status(error), "Sign in", Forms::Out, &form(&shown)))
         }
         Err(unread) => failure::of(&unread, request),
     }
 }
 
 fn choosing(ticket: &str, choices: &[Choice], return_to: &str) -> Response {
+    let is_alone =
+        |one: &Choice| choices.iter().filter(|other| other.organization == one.organization).count() == 1;
     let body = html! {
         p { "You are in several organizations. Which one?" }
         @for choice in choices {
@@ -232,7 +237,10 @@ fn choosing(ticket: &str, choices: &[Choice], return_to: &str) -> Response {
                 input type="hidden" name="ticket" value=(ticket);
                 input type="hidden" name="membership" value=(choice.membership);
                 input type="hidden" name="return_to" value=(return_to);
-                button type="submit" { (choice.organization) }
+                button type="submit" {
+                    (choice.organization)
+                    @if !is_alone(choice) { " · " (choice.slug) }
+                }
             }
         }
     };

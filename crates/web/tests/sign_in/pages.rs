@@ -174,6 +174,24 @@ async fn a_new_session_takes_the_place_of_one_that_rests() {
 }
 
 #[tokio::test]
+async fn a_choice_among_organizations_binds_the_browser_and_tells_equal_names_apart() {
+    let world = World::new().await;
+    world.made("/organizations", json!({ "slug": "other", "name": "Acme" })).await;
+    joined(&world, "acme", ADA, "member").await;
+    joined(&world, "other", ADA, "member").await;
+    // A browser that never saw a page of ours, or lost what binds it.
+    let mut browser = Browser::new().unwrap();
+    let form = [("email", ADA), ("password", PASSWORD)];
+    let page = browser.submit(&format!("{}/login", world.base), &form).await.unwrap();
+    assert!(page.body.contains("Acme · acme") && page.body.contains("Acme · other"), "{}", page.body);
+    let ticket = page.body.split_once("name=\"ticket\" value=\"").unwrap().1.split_once('"').unwrap().0;
+    let member = world.members("other", ADA).await[0]["id"].as_str().unwrap().to_owned();
+    let chosen = [("ticket", ticket), ("membership", &member)];
+    let page = browser.submit(&format!("{}/login/choose", world.base), &chosen).await.unwrap();
+    assert_eq!(outcome(&page), "ok");
+}
+
+#[tokio::test]
 async fn what_others_named_is_drawn_by_itself_and_a_password_has_its_name_beside_it() {
     let world = World::new().await;
     let [_, _, _, second] = four_pages(&world).await;

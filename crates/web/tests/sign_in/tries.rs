@@ -177,6 +177,26 @@ async fn ten_networks_of_one_site_have_as_many_wrong_tries_as_one_site_has() {
 }
 
 #[tokio::test]
+async fn a_refused_page_of_a_link_or_a_password_says_when_to_come_again() {
+    let world = World::new().await;
+    for n in 0..10 {
+        let (status, _) = world.try_password("198.51.100.1", "", (ADA, WRONG)).await;
+        assert_eq!(status, 403, "{n}");
+    }
+    let client = reqwest::Client::new();
+    let answer = client.post(format!("{}/login", world.base)).header("origin", &world.base);
+    let answer = answer.header("x-forwarded-for", "198.51.100.1");
+    let answer = answer.header("content-type", "application/x-www-form-urlencoded");
+    let answer = answer.body(format!("email={ADA}&password=x")).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 429);
+    assert_eq!(answer.headers().get("retry-after").map(|value| value.to_str().unwrap()), Some("900"));
+    let mut browser = Browser::new().unwrap();
+    let page = browser.open(&format!("{}/login?email=no-address", world.base)).await.unwrap();
+    assert!(page.body.contains("value=\"no-address\""), "what was typed stays: {}", page.body);
+    assert_ne!(outcome(&page), "ok");
+}
+
+#[tokio::test]
 async fn whoever_comes_by_a_proxy_that_writes_their_port_too_is_counted_apart_from_others() {
     let world = World::new().await;
     for n in 0..60 {
