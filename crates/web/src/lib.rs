@@ -31,7 +31,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use portcullis_service::Portcullis;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -151,9 +153,20 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-async fn unknown() -> Problem {
+async fn unknown(State(app): State<App>, asked: Parts) -> Response {
+    if is_a_persons(&asked.headers) {
+        let words = "There is no page at this address.";
+        let request = scope::request_id(&asked, &app);
+        return pages::failure::plain(StatusCode::NOT_FOUND, "not_found", words, request);
+    }
     let detail = "there is nothing under this path; `/api/v1/openapi.json` lists the administration API";
-    Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail).into_response()
+}
+
+/// Whether a browser shows the answer to a person: it asks for HTML by name, which programs do not.
+fn is_a_persons(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split([',', ';']).any(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
 }
 
 async fn other_method() -> Problem {

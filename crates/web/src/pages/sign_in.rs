@@ -263,6 +263,11 @@ pub async fn choose(State(app): State<App>, form: OwnForm<Chosen>) -> Response {
     }
 }
 
+/// `GET /login/choose` and `GET /logout`: what only takes forms is opened by whoever presses Enter in the address bar there.
+pub async fn lead_on() -> Response {
+    onward("/", [])
+}
+
 /// `POST /logout`.
 pub async fn sign_out(State(app): State<App>, form: OwnForm<Leaving>) -> Response {
     let OwnForm { guest, value } = form;

@@ -192,6 +192,28 @@ async fn a_choice_among_organizations_binds_the_browser_and_tells_equal_names_ap
 }
 
 #[tokio::test]
+async fn whoever_opens_what_only_takes_forms_is_led_on_and_a_mistyped_page_is_a_page() {
+    let world = World::new().await;
+    for path in ["/logout", "/login/choose"] {
+        let (page, next) = Browser::new().unwrap().step(&format!("{}{path}", world.base)).await.unwrap();
+        assert_eq!((page.status, next.unwrap().path()), (303, "/"), "{path}");
+    }
+    let asked = async |accept: &str| {
+        let request = reqwest::Client::new().get(format!("{}/lgoin", world.base)).header("accept", accept);
+        let answer = request.send().await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), kind, answer.text().await.unwrap())
+    };
+    let (status, kind, body) = asked("text/html,application/xhtml+xml,*/*;q=0.8").await;
+    assert_eq!((status, kind.as_str()), (404, "text/html; charset=utf-8"), "{body}");
+    assert!(body.contains("<code>not_found</code>"), "{body}");
+    for accept in ["*/*", "application/json"] {
+        let (status, kind, body) = asked(accept).await;
+        assert_eq!((status, kind.as_str()), (404, "application/problem+json"), "{accept}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn what_others_named_is_drawn_by_itself_and_a_password_has_its_name_beside_it() {
     let world = World::new().await;
     let [_, _, _, second] = four_pages(&world).await;
