@@ -34,10 +34,13 @@ pub(super) fn note_refused(
     error: &ServiceError,
 ) {
     let ServiceError::SignIn(refusal) = error else { return };
-    // Whether the refusal is about memberships that are active.
-    let of_active = match refusal {
-        SignInRefusal::MemberInactive => false,
-        SignInRefusal::OtherEnvironment | SignInRefusal::PasswordSeenBelow => true,
+    let (of_active, expected, received) = match refusal {
+        SignInRefusal::MemberInactive => (false, "an active membership", None),
+        SignInRefusal::OtherEnvironment => (true, "a membership in an environment", Some("one in none")),
+        SignInRefusal::PasswordSeenBelow => {
+            let received = "one that somebody below their role may have chosen";
+            (true, "a password that nobody below the person's role can know", Some(received))
+        }
         _ => return,
     };
     let (code, advice) = (refusal.code(), refusal.advice());
@@ -48,6 +51,8 @@ pub(super) fn note_refused(
             let content = json!({
                 "membership": one.membership,
                 "source": visitor.source.to_string(),
+                "expected": expected,
+                "received": received.unwrap_or(one.state.as_str()),
                 "advice": advice,
             });
             note(&portcullis, &visitor, (&one, email), code, content);
