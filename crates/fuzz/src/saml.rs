@@ -3,19 +3,27 @@
 //! A signature cannot be kept in a corpus, because keys are made for the run. An input may therefore hold `{signed}`
 //! (an assertion that the provider signed), `{evil}` (the same about somebody else, unsigned) and `{signature}`; what a
 //! fuzzer moves around are these. However it does, the only person who ever comes out is the one who was signed.
+//!
+//! What stands between `{seal}` and `{end}` is encrypted for us when the input is tried, by the key that `{wrapped}` brings
+//! (`{hide}` and `{show}` are the whole of it around that), so that a fuzzer changes what comes out of decryption too.
 
 use std::str;
 use std::sync::LazyLock;
 
-use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::rsa::{
+    KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PrivateDecryptingKey,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_saml::attribute::{MAX_ATTRIBUTES, MAX_VALUES};
-use portcullis_saml::binding::{FormMessage, Incoming, MAX_RELAY_STATE_BYTES, QueryMessage};
+use portcullis_saml::binding::{
+    Binding, FormMessage, Incoming, MAX_RELAY_STATE_BYTES, MessageKind, Outgoing, QueryMessage,
+};
 use portcullis_saml::certificate::Certificate;
 use portcullis_saml::key::{Issue, OwnKey};
-use portcullis_saml::logout::{self, LogoutRules};
+use portcullis_saml::logout::{self, LogoutOutcome, LogoutRules};
 use portcullis_saml::metadata::{CODES, KeyUse, MAX_ENDPOINTS, MAX_KEYS, MetadataTrust, parse_idp};
 use portcullis_saml::provider;
 use portcullis_saml::refusal::Refusal;
@@ -33,22 +41,85 @@ const REQUEST: &str = "_request";
 const HEAD: &str = r#"<p:Response xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:a="urn:oasis:names:tc:SAML:2.0:assertion" ID="_response" Version="2.0" IssueInstant="2026-11-22T10:26:40Z" InResponseTo="_request"><p:Status><p:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></p:Status>"#;
 const ASSERTION: &str = r#"<a:Assertion xmlns:a="urn:oasis:names:tc:SAML:2.0:assertion" ID="_assertion" Version="2.0" IssueInstant="2026-11-22T10:26:40Z"><a:Issuer>https://idp.acme.test</a:Issuer><a:Subject><a:NameID>ada</a:NameID><a:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><a:SubjectConfirmationData InResponseTo="_request" NotOnOrAfter="2026-11-22T10:30:00Z" Recipient="https://portcullis.test/acs"/></a:SubjectConfirmation></a:Subject><a:Conditions><a:AudienceRestriction><a:Audience>https://portcullis.test/sp</a:Audience></a:AudienceRestriction></a:Conditions><a:AuthnStatement AuthnInstant="2026-11-22T10:26:40Z"><a:AuthnContext/></a:AuthnStatement><a:AttributeStatement><a:Attribute Name="groups"><a:AttributeValue>eng</a:AttributeValue></a:Attribute></a:AttributeStatement></a:Assertion>"#;
 const LOGOUT: &str = r#"<p:LogoutRequest xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:a="urn:oasis:names:tc:SAML:2.0:assertion" ID="_logout" Version="2.0" IssueInstant="2026-11-22T10:26:40Z" Destination="https://portcullis.test/acs"><a:Issuer>https://idp.acme.test</a:Issuer><a:NameID>ada</a:NameID></p:LogoutRequest>"#;
+const NAME: &str = "<a:NameID>ada</a:NameID>";
+const ANSWER: &str = r#"<p:LogoutResponse xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:a="urn:oasis:names:tc:SAML:2.0:assertion" ID="_answer" Version="2.0" IssueInstant="2026-11-22T10:26:40Z" Destination="https://portcullis.test/acs" InResponseTo="_request"><a:Issuer>https://idp.acme.test</a:Issuer><p:Status><p:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></p:Status></p:LogoutResponse>"#;
+/// What surrounds something that is encrypted, before and behind it.
+const HIDE: &str = r#"<x:EncryptedData xmlns:x="http://www.w3.org/2001/04/xmlenc#" xmlns:d="http://www.w3.org/2000/09/xmldsig#"><x:EncryptionMethod Algorithm="http://www.w3.org/2009/xmlenc11#aes256-gcm"/><d:KeyInfo><x:EncryptedKey><x:EncryptionMethod Algorithm="http://www.w3.org/2009/xmlenc11#rsa-oaep"><d:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><m:MGF xmlns:m="http://www.w3.org/2009/xmlenc11#" Algorithm="http://www.w3.org/2009/xmlenc11#mgf1sha256"/></x:EncryptionMethod><x:CipherData><x:CipherValue>{wrapped}</x:CipherValue></x:CipherData></x:EncryptedKey></d:KeyInfo><x:CipherData><x:CipherValue>{seal}"#;
+const SHOW: &str = "{end}</x:CipherValue></x:CipherData></x:EncryptedData>";
+/// Encrypts what is encrypted for us.
+const CONTENT_KEY: [u8; 32] = [7; 32];
 
 static HONEST: LazyLock<Honest> =
     LazyLock::new(|| Honest::make().unwrap_or_else(|| panic!("a key can be made and signs")));
 
 struct Honest {
     certificates: [Certificate; 1],
+    own: [OwnKey; 1],
+    /// [`CONTENT_KEY`], encrypted for `own`.
+    wrapped: String,
     assertion: String,
     signature: String,
     logout: String,
+    /// The same of somebody whose name is encrypted for us.
+    logout_hidden: String,
+    answer: String,
+    /// The same as signed queries.
+    logout_query: String,
+    answer_query: String,
+}
+
+/// A key, and its private half.
+fn pair(name: &str) -> Option<(OwnKey, Vec<u8>)> {
+    let pkcs8 = OwnKey::pkcs8_of(&KeyPair::generate(KeySize::Rsa2048).ok()?).ok()?;
+    let issue = Issue { name, serial: &[1; 16], not_before_s: NOW - 60, not_after_s: NOW + 60 };
+    Some((OwnKey::self_signed(&pkcs8, &issue).ok()?, pkcs8.to_vec()))
+}
+
+fn query_of(xml: &str, kind: MessageKind, key: &OwnKey) -> Option<String> {
+    let dispatch =
+        provider::Dispatch { xml, kind, binding: Binding::Redirect, destination: ACS, relay_state: None };
+    match provider::send(&dispatch, Some(key)).ok()? {
+        Outgoing::Redirect { url } => Some(url.split_once('?')?.1.to_owned()),
+        Outgoing::Form { .. } => None,
+    }
+}
+
+fn wrapped_for(pkcs8: &[u8]) -> Option<String> {
+    let public = PrivateDecryptingKey::from_pkcs8(pkcs8).ok()?.public_key();
+    let public = OaepPublicEncryptingKey::new(public).ok()?;
+    let mut wrapped = vec![0; public.ciphertext_size()];
+    let wrapped = public.encrypt(&OAEP_SHA256_MGF1SHA256, &CONTENT_KEY, &mut wrapped, None).ok()?;
+    Some(STANDARD.encode(wrapped))
+}
+
+/// Encrypted by [`CONTENT_KEY`].
+fn sealed(plain: &str) -> Option<String> {
+    let (nonce, mut octets) = ([9; 12], plain.as_bytes().to_vec());
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &CONTENT_KEY).ok()?);
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut octets).ok()?;
+    Some(STANDARD.encode([&nonce[..], &octets].concat()))
+}
+
+/// Seals what stands between the marks.
+fn with_seals(text: &str) -> String {
+    let (mut whole, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("{seal}") {
+        let (plain, behind) = after.split_once("{end}").unwrap_or((after, ""));
+        whole.push_str(before);
+        whole.push_str(&sealed(plain).unwrap_or_default());
+        rest = behind;
+    }
+    whole + rest
 }
 
 impl Honest {
     fn make() -> Option<Self> {
-        let pkcs8 = OwnKey::pkcs8_of(&KeyPair::generate(KeySize::Rsa2048).ok()?).ok()?;
-        let issue = Issue { name: "idp", serial: &[1; 16], not_before_s: NOW - 60, not_after_s: NOW + 60 };
-        let key = OwnKey::self_signed(&pkcs8, &issue).ok()?;
+        let (key, _) = pair("idp")?;
+        let (own, own_pkcs8) = pair("portcullis")?;
+        let wrapped = wrapped_for(&own_pkcs8)?;
+        let name = NAME.replace("<a:NameID", r#"<a:NameID xmlns:a="urn:oasis:names:tc:SAML:2.0:assertion""#);
+        let hidden = format!("<a:EncryptedID>{HIDE}{name}{SHOW}</a:EncryptedID>");
+        let hidden = with_seals(&LOGOUT.replace(NAME, &hidden).replace("{wrapped}", &wrapped));
         let assertion = provider::sign(ASSERTION, "_assertion", &key).ok()?;
         let from = assertion.find("<ds:Signature ")?;
         let to = assertion.find("</ds:Signature>")? + "</ds:Signature>".len();
@@ -57,17 +128,36 @@ impl Honest {
             signature: assertion.get(from..to)?.to_owned(),
             assertion,
             logout: provider::sign(LOGOUT, "_logout", &key).ok()?,
+            logout_hidden: provider::sign(&hidden, "_logout", &key).ok()?,
+            answer: provider::sign(ANSWER, "_answer", &key).ok()?,
+            logout_query: query_of(LOGOUT, MessageKind::Request, &key)?,
+            answer_query: query_of(ANSWER, MessageKind::Response, &key)?,
+            own: [own],
+            wrapped,
         })
     }
 
     fn filled(&self, input: &str) -> String {
         let evil = ASSERTION.replace("ada", "mallory").replace("eng<", "owners<");
-        input
+        let whole = input
             .replace("{head}", HEAD)
+            .replace("{hide}", HIDE)
+            .replace("{show}", SHOW)
+            .replace("{wrapped}", &self.wrapped)
             .replace("{signed}", &self.assertion)
             .replace("{evil}", &evil)
             .replace("{signature}", &self.signature)
             .replace("{logout}", &self.logout)
+            .replace("{logout-hidden}", &self.logout_hidden)
+            .replace("{answer}", &self.answer)
+            .replace("{logout-query}", &self.logout_query)
+            .replace("{answer-query}", &self.answer_query);
+        with_seals(&whole)
+    }
+
+    /// What an input stands for.
+    fn octets(&self, bytes: &[u8]) -> Vec<u8> {
+        str::from_utf8(bytes).map_or_else(|_| bytes.to_vec(), |text| self.filled(text).into_bytes())
     }
 }
 
@@ -79,22 +169,15 @@ fn of_refusal(refusal: &Refusal) {
     refusal::of_saml_rule(&refusal.broken());
 }
 
-/// A response: whoever comes out was signed, and everything that is said of them stands in the octets of the digest.
-pub(crate) fn response(bytes: &[u8]) {
-    let honest = &*HONEST;
-    let xml = str::from_utf8(bytes).map_or_else(|_| bytes.to_vec(), |text| honest.filled(text).into_bytes());
-    let message = match FormMessage::parse(&form("SAMLResponse", &xml)) {
-        Ok(message) => message,
-        Err(error) => return of_refusal(&Refusal::from(error)),
-    };
-    let rules = Rules {
+fn rules(honest: &Honest) -> Rules<'_> {
+    Rules {
         idp_entity_id: IDP,
         certificates: &honest.certificates,
         sp_entity_id: SP,
         acs_url: ACS,
         expected: Expected::Request { id: REQUEST },
         signatures: SignaturePolicy::AssertionOrResponse,
-        decryption_keys: &[],
+        decryption_keys: &honest.own,
         cbc: CbcEncryption::Refused,
         sha1_until_s: None,
         contexts: &[],
@@ -102,8 +185,17 @@ pub(crate) fn response(bytes: &[u8]) {
         subject: &SubjectSource::NameId,
         skew_s: 180,
         now_s: NOW,
+    }
+}
+
+/// A response: whoever comes out was signed, and everything that is said of them stands in the octets of the digest.
+pub(crate) fn response(bytes: &[u8]) {
+    let honest = &*HONEST;
+    let message = match FormMessage::parse(&form("SAMLResponse", &honest.octets(bytes))) {
+        Ok(message) => message,
+        Err(error) => return of_refusal(&Refusal::from(error)),
     };
-    match response::verify(&message, &rules) {
+    match response::verify(&message, &rules(honest)) {
         Ok(identity) => {
             assert_eq!(identity.name_id().map(|name_id| name_id.value.as_str()), Some("ada"));
             assert_eq!(
@@ -121,44 +213,61 @@ pub(crate) fn response(bytes: &[u8]) {
         }
         Err(refusal) => of_refusal(&refusal),
     }
-    let unsigned = response::verify(&message, &Rules { certificates: &[], ..rules });
+    let unsigned = response::verify(&message, &Rules { certificates: &[], ..rules(honest) });
     assert!(unsigned.is_err(), "believed without a certificate");
 }
 
-/// Logout, in a form and as a query: a request that is believed is the one that was signed.
-pub(crate) fn logout(bytes: &[u8]) {
-    let honest = &*HONEST;
-    let rules = LogoutRules {
+fn logout_rules(honest: &Honest) -> LogoutRules<'_> {
+    LogoutRules {
         idp_entity_id: IDP,
         certificates: &honest.certificates,
         logout_url: ACS,
-        decryption_keys: &[],
+        decryption_keys: &honest.own,
         cbc: CbcEncryption::Refused,
         sha1_until_s: None,
         skew_s: 180,
         now_s: NOW,
-    };
-    let xml = str::from_utf8(bytes).map_or_else(|_| bytes.to_vec(), |text| honest.filled(text).into_bytes());
-    if let Ok(message) = FormMessage::parse(&form("SAMLRequest", &xml)) {
-        match logout::verify_request(Incoming::Form(&message), &rules) {
-            Ok(signed) => {
-                let name = signed.asks().map(|request| request.name_id().value.as_str());
-                assert_eq!((signed.id(), name), ("_logout", Ok("ada")));
-            }
-            Err(refusal) => of_refusal(&refusal),
+    }
+}
+
+/// Logout, in a form and as a query: what is believed is what was signed.
+pub(crate) fn logout(bytes: &[u8]) {
+    let octets = HONEST.octets(bytes);
+    for field in ["SAMLRequest", "SAMLResponse"] {
+        match FormMessage::parse(&form(field, &octets)) {
+            Ok(message) => believed(Incoming::Form(&message)),
+            Err(error) => of_refusal(&Refusal::from(error)),
         }
     }
-    let Ok(query) = str::from_utf8(bytes) else { return };
+    let Ok(query) = str::from_utf8(&octets) else { return };
     match QueryMessage::parse(query) {
         Ok(message) => {
             assert!(message.relay_state().is_none_or(|state| state.len() <= MAX_RELAY_STATE_BYTES));
-            assert!(
-                logout::verify_request(Incoming::Query(&message), &rules).is_err(),
-                "no query is signed here"
-            );
+            believed(Incoming::Query(&message));
         }
         Err(error) => of_refusal(&Refusal::from(error)),
     }
+}
+
+/// Both readings of one message.
+fn believed(message: Incoming<'_>) {
+    let rules = logout_rules(&HONEST);
+    let request = logout::verify_request(message, &rules);
+    match &request {
+        Ok(signed) => {
+            let name = signed.asks().map(|request| request.name_id().value.as_str());
+            assert_eq!((signed.id(), name), ("_logout", Ok("ada")));
+        }
+        Err(refusal) => of_refusal(refusal),
+    }
+    let answer = logout::verify_response(message, REQUEST, &rules);
+    match &answer {
+        Ok(outcome) => assert_eq!(*outcome, LogoutOutcome::Success),
+        Err(refusal) => of_refusal(refusal),
+    }
+    let strangers = LogoutRules { certificates: &[], ..rules };
+    assert!(logout::verify_request(message, &strangers).is_err(), "believed without a certificate");
+    assert!(logout::verify_response(message, REQUEST, &strangers).is_err(), "believed without a certificate");
 }
 
 /// Metadata: what is taken has a name, somewhere to sign in over TLS or on this machine, and a key that may sign.
@@ -190,4 +299,36 @@ pub(crate) fn metadata(bytes: &[u8]) {
     }
     let pinned = parse_idp(&xml, MetadataTrust::Pinned(&honest.certificates), NOW);
     assert!(pinned.is_err(), "metadata that nobody signed is believed");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_honest_provider_sends_is_believed_so_that_what_is_behind_it_is_reached() {
+        let honest = &*HONEST;
+        for input in [
+            "{head}{signed}</p:Response>",
+            "{head}<a:EncryptedAssertion>{hide}{signed}{show}</a:EncryptedAssertion></p:Response>",
+        ] {
+            let message =
+                FormMessage::parse(&form("SAMLResponse", &honest.octets(input.as_bytes()))).unwrap();
+            assert!(response::verify(&message, &rules(honest)).is_ok(), "{input}");
+        }
+        let rules = logout_rules(honest);
+        for input in ["{logout}", "{logout-hidden}"] {
+            let message = FormMessage::parse(&form("SAMLRequest", &honest.octets(input.as_bytes()))).unwrap();
+            assert!(
+                logout::verify_request(Incoming::Form(&message), &rules).unwrap().asks().is_ok(),
+                "{input}"
+            );
+        }
+        let message = FormMessage::parse(&form("SAMLResponse", &honest.octets(b"{answer}"))).unwrap();
+        assert!(logout::verify_response(Incoming::Form(&message), REQUEST, &rules).is_ok());
+        let query = |input: &str| QueryMessage::parse(&honest.filled(input)).unwrap();
+        assert!(logout::verify_request(Incoming::Query(&query("{logout-query}")), &rules).is_ok());
+        let answer = query("{answer-query}&other=1");
+        assert!(logout::verify_response(Incoming::Query(&answer), REQUEST, &rules).is_ok());
+    }
 }
