@@ -15,7 +15,7 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-fn deflated(bytes: &[u8]) -> String {
+pub(crate) fn deflated(bytes: &[u8]) -> String {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();
     encoded(&STANDARD.encode(encoder.finish().unwrap()))

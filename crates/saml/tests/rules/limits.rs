@@ -1,12 +1,14 @@
 //! Hostile sizes: refused for what they are, in processor time that grows no faster than the message, and in memory of
 //! twice what came.
 
-use portcullis_saml::binding::{FormMessage, MAX_MESSAGE_BYTES};
+use portcullis_saml::binding::{FormMessage, MAX_MESSAGE_BYTES, MAX_QUERY_MESSAGE_BYTES, QueryMessage};
 use portcullis_saml::document::MAX_FRAME;
 use portcullis_saml::metadata::{MAX_METADATA_BYTES, MetadataTrust, parse_idp};
 use portcullis_saml::response;
 
 use portcullis_testkit::saml::*;
+
+use crate::bindings::deflated;
 
 /// Processor time of this thread, in nanoseconds: what else runs on the machine is not in it.
 fn cpu_ns() -> u64 {
@@ -157,6 +159,28 @@ fn what_is_hostile_is_refused_in_memory_of_twice_its_length() {
         let (times, verdict) = taken(name, &document);
         assert_eq!(verdict, code, "{name}");
         assert!(times <= 2.0, "{name}: {times:.2} times its length at once");
+    }
+}
+
+#[test]
+fn a_query_is_inflated_no_further_than_its_bound_however_little_came_and_however_much_it_would_become() {
+    for (name, bytes, code) in [
+        ("a query of 20 MB of spaces", 20_000_000, "message_too_large"),
+        ("a query of 2 MB of spaces", 2_000_000, "message_too_large"),
+        ("a query of 40 KB of spaces", 40_000, "message_too_large"),
+    ] {
+        let query = format!("SAMLRequest={}", deflated(&vec![b' '; bytes]));
+        let (mut verdict, before) = ("accepted", cpu_ns());
+        let taken = allocation_counter::measure(|| {
+            verdict = QueryMessage::parse(&query).map_or_else(|error| error.broken().code, |_| "accepted");
+        });
+        let took = cpu_ns() - before;
+        println!("{name:<34} {:>9} {:>9} {took:>9} ns", query.len(), taken.bytes_max);
+        assert_eq!(verdict, code, "{name}");
+        // What came, decoded twice, and a text that grows by doubling.
+        let bound = (2 * query.len() + 2 * MAX_QUERY_MESSAGE_BYTES) as u64;
+        assert!(taken.bytes_max <= bound, "{name}: {} bytes at once", taken.bytes_max);
+        assert!(took < MAX_NS_PER_BYTE * MAX_QUERY_MESSAGE_BYTES as u64, "{name}: {took} ns");
     }
 }
 
