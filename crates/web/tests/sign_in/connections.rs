@@ -201,7 +201,7 @@ async fn o11_each_sign_in_makes_a_new_secret_and_looks_at_the_member_again() {
 }
 
 #[tokio::test]
-async fn o04_a_turned_key_is_fetched_again_at_once_and_six_times_a_minute_at_most() {
+async fn o4_a_turned_key_is_fetched_again_at_once_and_six_times_a_minute_at_most() {
     let world = World::new().await;
     world.invite("acme", ADA, "member").await;
     let connection = world.connection("acme", json!({})).await;

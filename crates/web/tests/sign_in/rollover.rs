@@ -384,7 +384,7 @@ async fn what_costs_us_something_is_counted_with_the_other_calls_of_its_source()
 }
 
 #[tokio::test]
-async fn o05_a_key_set_is_kept_as_long_as_its_provider_says_between_five_minutes_and_a_day() {
+async fn o5_a_key_set_is_kept_as_long_as_its_provider_says_between_five_minutes_and_a_day() {
     let (world, connection) = known().await;
     for (says, kept_s) in [
         ("max-age=60", 300),
@@ -407,7 +407,7 @@ async fn o05_a_key_set_is_kept_as_long_as_its_provider_says_between_five_minutes
 }
 
 #[tokio::test]
-async fn o05_a_key_that_vanished_from_its_set_counts_until_the_set_is_read_again_and_no_longer() {
+async fn o5_a_key_that_vanished_from_its_set_counts_until_the_set_is_read_again_and_no_longer() {
     let (world, connection) = known().await;
     world.provider.have_keys_kept("max-age=300");
     world.clock.pass_s(86_400);
