@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use portcullis_service::fetch::{Fetch, FetchAnswer, FetchError, FetchFuture, FetchMethod, FetchRequest};
+use reqwest::header::{HeaderName, HeaderValue};
 use tokio::sync::watch;
 
 /// What becomes of requests to addresses that end in a text.
@@ -114,11 +115,15 @@ impl Fetch for Direct {
                 |e: reqwest::Error| FetchError::Unreachable { host: host.clone(), why: e.to_string() };
             let answer = out.send().await.map_err(failed)?;
             let status = answer.status().as_u16();
+            let text = |(name, value): (&HeaderName, &HeaderValue)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            };
+            let headers = answer.headers().iter().filter_map(text).collect();
             let body = answer.bytes().await.map_err(failed)?.to_vec();
             if body.len() > request.max_bytes {
                 return Err(FetchError::TooLarge { host, max_bytes: request.max_bytes });
             }
-            Ok(FetchAnswer { status, headers: Vec::new(), body })
+            Ok(FetchAnswer { status, headers, body })
         })
     }
 
