@@ -40,7 +40,7 @@ struct DebianPackage {
 const SIMPLESAMLPHP: &str = "/usr/share/simplesamlphp/www/index.php";
 
 /// What comes from Debian, PostgreSQL apart, whose programs are not in `PATH`.
-const DEBIAN_PACKAGES: [DebianPackage; 16] = [
+const DEBIAN_PACKAGES: [DebianPackage; 18] = [
     DebianPackage { name: "nginx", programs: &["nginx"], why: "forward-auth behind `auth_request`" },
     DebianPackage { name: "caddy", programs: &["caddy"], why: "forward-auth behind `forward_auth`" },
     DebianPackage { name: "haproxy", programs: &["haproxy"], why: "forward-auth by a Lua script" },
@@ -60,6 +60,8 @@ const DEBIAN_PACKAGES: [DebianPackage; 16] = [
     DebianPackage { name: "php-xml", programs: &[], why: "SimpleSAMLphp" },
     DebianPackage { name: "simplesamlphp", programs: &[SIMPLESAMLPHP], why: "a provider of SAML" },
     DebianPackage { name: "unzip", programs: &["unzip"], why: "Keycloak is packed so" },
+    DebianPackage { name: "curl", programs: &["curl"], why: "what the README has one copy" },
+    DebianPackage { name: "bsdutils", programs: &["script"], why: "a terminal for what is said on one" },
     DebianPackage { name: "python3-venv", programs: &["python3"], why: "peers from PyPI" },
     DebianPackage {
         name: "util-linux",
