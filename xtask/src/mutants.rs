@@ -9,6 +9,7 @@ mod build;
 mod journal;
 mod judge;
 mod list;
+mod plain;
 mod reach;
 mod rewrite;
 mod sites;
@@ -29,8 +30,9 @@ use anyhow::{Context, Result, bail};
 
 use self::build::Program;
 use self::journal::Journal;
-use self::judge::{Bench, Judged, Outcome};
+use self::judge::{Bench, Beside, Judged, Outcome};
 use self::list::Mutant;
+use self::plain::Plain;
 use self::reach::{Test, Went};
 use self::tree::{LeftOut, Tree};
 use self::trial::{Database, Ground};
@@ -93,7 +95,7 @@ fn is_like(path: &str, glob: &str) -> bool {
     (0..=path.len()).filter_map(|at| path.get(at..)).any(|end| is_like(end, rest))
 }
 
-/// Judges what is wished, and fails where a mutant survived.
+/// Judges what is wished, and fails where a mutant survived or is not judged to its end.
 pub(crate) fn run(workspace: &Workspace, wish: &Wish) -> Result<ExitCode> {
     setup::mutants(workspace)?;
     let config = workspace.root.join(&wish.config);
@@ -128,6 +130,7 @@ pub(crate) fn run(workspace: &Workspace, wish: &Wish) -> Result<ExitCode> {
         ground: Ground { folder: &temporary, environment: &environment },
         tests: Journal::open(&folder.join("reach.jsonl"), &key)?,
         judged: Journal::open(&folder.join("outcome.jsonl"), &key)?,
+        plain: Plain::read(folder.join("plain").join(&key)),
     };
     let summary = run.whole()?;
     fs::write(folder.join("outcome.txt"), &summary.text).context("could not write the outcome")?;
@@ -143,13 +146,20 @@ struct Run<'a> {
     ground: Ground<'a>,
     tests: Journal<Test>,
     judged: Journal<Judged>,
+    plain: Plain,
 }
 
 impl<'a> Run<'a> {
-    /// First on SQLite, which is quicker; then on PostgreSQL whatever survived there.
+    /// First on SQLite, which is quicker; then on PostgreSQL whatever survived there. Whatever ran out of time beside others is
+    /// asked once more alone, and believed only then.
     fn whole(&mut self) -> Result<Summary> {
-        for database in [Database::Sqlite, Database::Postgres] {
-            let open = self.open(database);
+        for (database, beside) in [
+            (Database::Sqlite, Beside::Others),
+            (Database::Sqlite, Beside::Nobody),
+            (Database::Postgres, Beside::Others),
+            (Database::Postgres, Beside::Nobody),
+        ] {
+            let open = self.open(database, beside);
             if open.is_empty() {
                 continue;
             }
@@ -160,36 +170,39 @@ impl<'a> Run<'a> {
                 .map(|(number, _)| number)
                 .collect();
             reach::learn(&self.ground, self.programs, (database, &near), &mut self.tests, self.wish.jobs)?;
-            self.judge(database, &open)?;
+            self.judge((database, beside), &open)?;
         }
         Ok(self.summary())
     }
 
     /// What is wished, can be judged and is not judged yet on `database`.
-    fn open(&self, database: Database) -> Vec<(u32, &'a Mutant)> {
-        let so_far: BTreeMap<u32, Outcome> =
-            self.judged.entries.iter().map(|judged| (judged.number, judged.outcome)).collect();
-        let is_open = |number: &u32| match so_far.get(number) {
-            None => !self.left_out.unviable.contains(number) && !self.left_out.unswitchable.contains(number),
-            Some(outcome) => database == Database::Postgres && *outcome == Outcome::SurvivedOnSqlite,
+    fn open(&self, database: Database, beside: Beside) -> Vec<(u32, &'a Mutant)> {
+        let so_far: BTreeMap<u32, &Judged> =
+            self.judged.entries.iter().map(|judged| (judged.number, judged)).collect();
+        let is_open = |number: &u32| {
+            let can_be =
+                !self.left_out.unviable.contains(number) && !self.left_out.unswitchable.contains(number);
+            can_be && is_open(so_far.get(number).map(|judged| (judged.outcome, judged.on)), database, beside)
         };
         let wanted = (0u32..).zip(self.mutants).filter(|(number, mutant)| self.wish.wants(*number, mutant));
         wanted.filter(|(number, _)| is_open(number)).collect()
     }
 
-    fn judge(&mut self, database: Database, open: &[(u32, &Mutant)]) -> Result<()> {
+    fn judge(&mut self, (database, beside): (Database, Beside), open: &[(u32, &Mutant)]) -> Result<()> {
         let bench = Bench {
             ground: self.ground,
             programs: self.programs,
             tests: &self.tests.entries,
             database,
+            beside,
             remembered: Mutex::new(HashMap::new()),
         };
         let began_at = Instant::now();
         let mut counts: BTreeMap<Outcome, usize> = BTreeMap::new();
         let mut done = 0;
+        let jobs = if beside == Beside::Nobody { 1 } else { self.wish.jobs };
         let ask = |worker: usize, (number, mutant): &(u32, &Mutant)| bench.judge(worker, *number, mutant);
-        side_by_side(self.wish.jobs, open, ask, |judged| {
+        side_by_side(jobs, open, ask, |judged| {
             done += 1;
             *counts.entry(judged.outcome).or_default() += 1;
             if matches!(judged.outcome, Outcome::Survived | Outcome::SurvivedOnSqlite) {
@@ -211,11 +224,12 @@ impl<'a> Run<'a> {
             let reached = format!("reached by {}{by}", judged.reached_by);
             outcomes.insert(judged.number, (judged.outcome, reached));
         }
-        for (left_out, outcome) in [
-            (&self.left_out.unviable, Outcome::Unviable),
-            (&self.left_out.unswitchable, Outcome::Unswitchable),
-        ] {
-            outcomes.extend(left_out.iter().map(|number| (*number, (outcome, String::new()))));
+        let unviable = self.left_out.unviable.iter();
+        outcomes.extend(unviable.map(|number| (*number, (Outcome::Unviable, String::new()))));
+        for (number, mutant) in (0u32..).zip(self.mutants) {
+            if self.left_out.unswitchable.contains(&number) {
+                outcomes.insert(number, (self.plain.outcome(&mutant.name), String::new()));
+            }
         }
         let wanted = (0u32..).zip(self.mutants).filter(|(number, mutant)| self.wish.wants(*number, mutant));
         let told = wanted.filter_map(|(number, mutant)| {
@@ -223,7 +237,15 @@ impl<'a> Run<'a> {
             Some((outcome, number, mutant.name.clone(), reached))
         });
         let unsteady = self.tests.entries.iter().filter(|test| test.went != Went::Well);
-        Summary::of(told.collect(), unsteady.map(|test| (test.name.clone(), test.went)).collect())
+        let mut summary =
+            Summary::of(told.collect(), unsteady.map(|test| (test.name.clone(), test.went)).collect());
+        let unasked = self.left_out.unswitchable.iter().filter_map(|number| {
+            let mutant = self.mutants.get(usize::try_from(*number).ok()?)?;
+            let is_unasked = self.plain.outcome(&mutant.name) == Outcome::Unswitchable;
+            (is_unasked && self.wish.wants(*number, mutant)).then_some(mutant.name.as_str())
+        });
+        summary.text.push_str(&self.plain.order(&self.wish.config, unasked));
+        summary
     }
 }
 
@@ -249,8 +271,18 @@ impl Summary {
         let counted: Vec<String> =
             counts.iter().map(|(outcome, count)| format!("{count} {outcome:?}")).collect();
         text.push_str(&format!("{} mutants: {}\n", told.len(), counted.join(", ")));
-        let has_survivors = counts.contains_key(&Outcome::Survived);
-        Self { text, is_clean: !has_survivors && unsteady.is_empty() }
+        let is_clean = counts.keys().all(|outcome| outcome.is_settled()) && unsteady.is_empty();
+        Self { text, is_clean }
+    }
+}
+
+/// Whether what was judged so far, and where, leaves something to be asked on `database`.
+fn is_open(so_far: Option<(Outcome, Database)>, database: Database, beside: Beside) -> bool {
+    match (so_far, beside) {
+        (None, Beside::Others) => true,
+        (Some((Outcome::SurvivedOnSqlite, _)), Beside::Others) => database == Database::Postgres,
+        (Some((Outcome::OutOfTime, on)), Beside::Nobody) => on == database,
+        (None | Some(_), _) => false,
     }
 }
 

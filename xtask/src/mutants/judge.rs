@@ -32,14 +32,37 @@ pub(super) enum Outcome {
     Survived,
     /// No test failed on SQLite; those on PostgreSQL are to be asked.
     SurvivedOnSqlite,
-    /// It stands where no switch can be asked; plain cargo-mutants can judge it.
+    /// It stands where no switch can be asked; plain cargo-mutants can judge it, and has not.
     Unswitchable,
+    /// A test did not end while others ran beside it: that may be their load.
+    OutOfTime,
     /// A test failed.
     Caught,
-    /// A test did not end.
-    OutOfTime,
+    /// A test did not end, nor when nothing ran beside it: an endless loop.
+    Endless,
+    /// It stands where no switch can be asked, and plain cargo-mutants had it caught.
+    CaughtPlainly,
     /// No compiler takes it.
     Unviable,
+}
+
+/// What runs beside a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// As many others as the machine has cores.
+    Others,
+    /// Nothing.
+    Nobody,
+}
+
+impl Outcome {
+    /// Whether nothing is left to be done about it: a test noticed, or none could.
+    pub(super) const fn is_settled(self) -> bool {
+        match self {
+            Self::Survived | Self::SurvivedOnSqlite | Self::Unswitchable | Self::OutOfTime => false,
+            Self::Caught | Self::Endless | Self::CaughtPlainly | Self::Unviable => true,
+        }
+    }
 }
 
 /// A mutant and what became of it.
@@ -51,12 +74,22 @@ pub(super) struct Judged {
     pub(super) name: String,
     /// What became of it.
     pub(super) outcome: Outcome,
+    /// The database on which it was judged last.
+    pub(super) on: Database,
     /// The test that failed.
     pub(super) by: Option<String>,
     /// How many tests reach it.
     pub(super) reached_by: usize,
     /// How long it took.
     pub(super) took_ms: u64,
+}
+
+/// What it means that a test did not end.
+const fn out_of_time(beside: Beside) -> Outcome {
+    match beside {
+        Beside::Others => Outcome::OutOfTime,
+        Beside::Nobody => Outcome::Endless,
+    }
 }
 
 /// Whoever judges.
@@ -69,6 +102,8 @@ pub(super) struct Bench<'a> {
     pub(super) tests: &'a [Test],
     /// On which database the mutants are judged now.
     pub(super) database: Database,
+    /// What runs beside each.
+    pub(super) beside: Beside,
     /// By file, the tests that caught something, the last one first.
     pub(super) remembered: Mutex<HashMap<String, Vec<usize>>>,
 }
@@ -90,7 +125,7 @@ impl Bench<'_> {
             ended = self.batch(worker, number, batch)?;
         }
         let (outcome, by) = match (ended, self.database) {
-            (Some((Ended::OutOfTime, by)), _) => (Outcome::OutOfTime, Some(by)),
+            (Some((Ended::OutOfTime, by)), _) => (out_of_time(self.beside), Some(by)),
             (Some((_, by)), _) => (Outcome::Caught, Some(by)),
             (None, Database::Sqlite) => (Outcome::SurvivedOnSqlite, None),
             (None, Database::Postgres) => (Outcome::Survived, None),
@@ -99,7 +134,7 @@ impl Bench<'_> {
             self.remember(&mutant.file, by);
         }
         let took_ms = u64::try_from(began_at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Judged { number, name: mutant.name.clone(), outcome, by, reached_by, took_ms })
+        Ok(Judged { number, name: mutant.name.clone(), outcome, on: self.database, by, reached_by, took_ms })
     }
 
     /// The tests that reach it, in the order in which they are asked.

@@ -3,10 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use super::judge::{Beside, Outcome};
 use super::list::{Genre, Mutant, Place, Span};
+use super::plain::Plain;
+use super::reach::Went;
 use super::rewrite::rewrite;
 use super::sites::{self, Found};
-use super::{Wish, is_like, shard};
+use super::trial::Database;
+use super::{Summary, Wish, is_like, is_open, shard};
 
 /// A mutant of what begins with `at`, which is once in `text`.
 fn mutant(text: &str, at: &str, genre: Genre, replacement: &str) -> Mutant {
@@ -205,4 +209,63 @@ fn a_wish_names_files_a_part_and_a_configuration() {
     assert!(is_like("a/b.rs", "a/b.rs") && is_like("a/b.rs", "*.rs") && !is_like("a/b.rs", "b.rs"));
     assert!(shard("3/3").is_none() && shard("3").is_none());
     assert!(Wish::parse(&words(&["--only"])).is_err() && Wish::parse(&words(&["all"])).is_err());
+}
+
+#[test]
+fn a_run_is_clean_only_where_everything_is_judged_to_its_end_and_nothing_survived() {
+    let of = |outcome, went: &[Went]| {
+        let told = [(Outcome::Caught, 1), (outcome, 2)]
+            .map(|(outcome, number)| (outcome, number, String::new(), String::new()));
+        Summary::of(told.to_vec(), went.iter().map(|went| ("a test".to_owned(), *went)).collect()).is_clean
+    };
+    for (outcome, must) in [
+        (Outcome::Survived, false),
+        (Outcome::SurvivedOnSqlite, false),
+        (Outcome::Unswitchable, false),
+        (Outcome::OutOfTime, false),
+        (Outcome::Caught, true),
+        (Outcome::Endless, true),
+        (Outcome::CaughtPlainly, true),
+        (Outcome::Unviable, true),
+    ] {
+        assert_eq!((of(outcome, &[]), outcome.is_settled()), (must, must), "{outcome:?}");
+    }
+    assert!(!of(Outcome::Caught, &[Went::Badly]), "a test that is red without a mutant proves nothing");
+}
+
+#[test]
+fn whatever_ran_out_of_time_beside_others_is_asked_once_more_alone_where_it_did() {
+    const SQLITE: Database = Database::Sqlite;
+    const POSTGRES: Database = Database::Postgres;
+    let turns = |so_far| {
+        let turns =
+            [SQLITE, POSTGRES].into_iter().flat_map(|on| [(on, Beside::Others), (on, Beside::Nobody)]);
+        turns.filter(|(on, beside)| is_open(so_far, *on, *beside)).collect::<Vec<_>>()
+    };
+    assert_eq!(turns(None), [(SQLITE, Beside::Others), (POSTGRES, Beside::Others)]);
+    assert_eq!(turns(Some((Outcome::SurvivedOnSqlite, SQLITE))), [(POSTGRES, Beside::Others)]);
+    assert_eq!(turns(Some((Outcome::OutOfTime, SQLITE))), [(SQLITE, Beside::Nobody)]);
+    assert_eq!(turns(Some((Outcome::OutOfTime, POSTGRES))), [(POSTGRES, Beside::Nobody)]);
+    for outcome in [Outcome::Caught, Outcome::Survived, Outcome::Endless] {
+        assert_eq!(turns(Some((outcome, SQLITE))), []);
+    }
+}
+
+#[test]
+fn what_has_no_switch_is_what_the_plain_run_of_this_code_says_and_its_words_are_told() {
+    let folder = std::env::temp_dir().join(format!("portcullis-plain-{}", std::process::id()));
+    let out = folder.join("mutants.out");
+    let (caught, other) = ("a.rs:1:2: replace + with - in f", "a.rs:3:4: replace x -> Y<'_> with Z(1)");
+    let before = Plain::read(folder.clone());
+    assert_eq!(before.outcome(caught), Outcome::Unswitchable);
+    std::fs::create_dir_all(&out).unwrap();
+    std::fs::write(out.join("caught.txt"), format!("{caught}\n")).unwrap();
+    std::fs::write(out.join("unviable.txt"), "b\n").unwrap();
+    let plain = Plain::read(folder.clone());
+    std::fs::remove_dir_all(&folder).unwrap();
+    let outcomes = [caught, "b", other].map(|name| plain.outcome(name));
+    assert_eq!(outcomes, [Outcome::CaughtPlainly, Outcome::Unviable, Outcome::Unswitchable]);
+    let told = plain.order(std::path::Path::new("x.toml"), [other].into_iter());
+    assert!(told.contains(r"--re '^a\.rs:3:4: replace x -> Y<._> with Z\(1\)$'"), "{told}");
+    assert_eq!(plain.order(std::path::Path::new("x.toml"), std::iter::empty()), "");
 }
