@@ -6,6 +6,7 @@
 mod arrows;
 mod docs;
 mod guide;
+mod mutated;
 mod reach;
 mod roads;
 mod source;
@@ -44,7 +45,7 @@ pub(crate) struct Fault {
 pub(crate) struct Tree {
     /// Rust files, read as a compiler would.
     pub(crate) sources: Vec<Source>,
-    /// Everything else that is text: manifests and Markdown by path.
+    /// Everything else that is text: manifests, what configures cargo's tools, and Markdown by path.
     pub(crate) texts: Vec<(String, String)>,
     /// The path of every file, for links.
     pub(crate) paths: Vec<String>,
@@ -88,7 +89,8 @@ impl Tree {
                 }
                 continue;
             }
-            let is_text = path.ends_with(".rs") || path.ends_with(".md") || name == "Cargo.toml";
+            let is_manifest = name == "Cargo.toml" || path.starts_with(".cargo/");
+            let is_text = path.ends_with(".rs") || path.ends_with(".md") || is_manifest;
             // A file that another program removes while we look is no fault of the repository.
             if is_text && let Ok(text) = fs::read_to_string(entry.path()) {
                 self.add(&path, &text);
@@ -125,6 +127,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Fault>> {
     faults.extend(roads::check(&tree));
     faults.extend(docs::check(&tree));
     faults.extend(guide::check(&tree));
+    faults.extend(mutated::check(&tree));
     Ok(faults)
 }
 
