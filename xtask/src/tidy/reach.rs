@@ -8,6 +8,11 @@ use super::{Fault, Source, Tree};
 
 /// The parts of `server` that play the identity provider.
 const EMULATOR_MODULES: [&str; 3] = ["demo", "emulate", "drill"];
+/// The demo, which uses the product as a stranger would: by its program and over HTTP.
+const STRANGER: &str = "demo";
+/// What of the workspace it may name beside its own room: the provider's side, how a stranger verifies a signature, the clock.
+const A_STRANGERS: [&str; 4] =
+    ["portcullis_emulator", "portcullis_oidc", "portcullis_domain::Clock", "portcullis_domain::Random"];
 /// The rooms that may ask the system for something.
 const SYSTEM_ROOMS: [&str; 4] = ["server", "emulator", "testkit", "xtask"];
 /// Files that may although their room may not: the database's own file is `store`'s to copy.
@@ -54,6 +59,15 @@ fn paths(source: &Source) -> Vec<Fault> {
             let mend = "only the modules `demo`, `emulate` and `drill` of `server` may; move the code there";
             faults.push(Fault::new(&source.path, named.line, what, mend));
         }
+        let is_ours = named.path.starts_with("portcullis_");
+        if is_of(source, STRANGER)
+            && is_ours
+            && !A_STRANGERS.iter().any(|path| begins_with(&named.path, path))
+        {
+            let what = format!("the demo names `{}`", named.path);
+            let mend = "it shows what a stranger can do: ask over HTTP, or by a command of the program";
+            faults.push(Fault::new(&source.path, named.line, what, mend));
+        }
         if source.room() == "web" && begins_with(&named.path, "portcullis_store") && !is_type(&named.path) {
             let what = format!("`web` names `{}`", named.path);
             let mend = "`web` may name types of `store` only; what is done there is a use case of `service`";
@@ -85,10 +99,14 @@ fn may_name_emulator(source: &Source) -> bool {
     if source.room() == "emulator" {
         return true;
     }
-    let Some(inside) = source.path.strip_prefix("crates/server/src/") else { return false };
-    EMULATOR_MODULES
-        .iter()
-        .any(|module| inside.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/')))
+    EMULATOR_MODULES.iter().any(|module| is_of(source, module))
+}
+
+/// True if the file is that module of `server`, or lies in it.
+fn is_of(source: &Source, module: &str) -> bool {
+    let inside =
+        source.path.strip_prefix("crates/server/src/").and_then(|inside| inside.strip_prefix(module));
+    inside.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
 }
 
 fn sql(source: &Source) -> Vec<Fault> {

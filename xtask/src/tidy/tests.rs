@@ -120,6 +120,31 @@ fn cargo_metadata_is_read_with_kinds_and_test_targets() {
 }
 
 #[test]
+fn a_demo_that_reaches_past_http_is_found() {
+    let tree = tree(&[
+        (
+            "crates/server/src/demo.rs",
+            "//! x\nuse portcullis_domain::{Clock as _, Random};\nuse portcullis_store::Tx;\n",
+        ),
+        (
+            "crates/server/src/demo/leaving.rs",
+            "//! x\nuse portcullis_emulator::Dialect;\nuse portcullis_domain::id::TokenId;\n",
+        ),
+        (
+            "crates/server/src/demo/record.rs",
+            "//! x\nfn f() { portcullis_service::audit_export::verify(); }\n",
+        ),
+        ("crates/server/src/demolition.rs", "//! x\nuse portcullis_store::Tx;\n"),
+    ]);
+    let expected = [
+        "crates/server/src/demo.rs:3 the demo names `portcullis_store::Tx`",
+        "crates/server/src/demo/leaving.rs:3 the demo names `portcullis_domain::id::TokenId`",
+        "crates/server/src/demo/record.rs:2 the demo names `portcullis_service::audit_export::verify`",
+    ];
+    assert_eq!(found(&reach::check(&tree)), expected);
+}
+
+#[test]
 fn the_emulator_is_found_outside_demo_emulate_and_drill() {
     let uses = "//! x\nuse portcullis_emulator::Provider;\n";
     let tree = tree(&[
