@@ -1,6 +1,9 @@
-//! That no suite of `web` is left out on PostgreSQL without somebody having said so.
+//! That no suite is left out: of `web` on PostgreSQL without somebody having said so, and of any unnoticed.
 
-use super::ON_BOTH;
+use std::fs;
+use std::path::Path;
+
+use super::{MIN_TESTS, MIN_WHOLE, ON_BOTH};
 
 /// What asks no database anything, or only holds what the others share.
 const ON_SQLITE_ALONE: [&str; 12] = [
@@ -40,5 +43,28 @@ fn every_module_of_webs_tests_runs_on_postgresql_or_is_said_not_to() {
     }
     for module in ON_BOTH {
         assert!(found.contains(&module), "there is no `{module}`");
+    }
+}
+
+/// How many tests are written below a folder.
+fn written_in(folder: &Path) -> u64 {
+    let is_test = |line: &&str| ["#[test]", "#[tokio::test"].iter().any(|mark| line.trim().starts_with(mark));
+    let of = |path: &Path| match fs::read_to_string(path) {
+        Ok(text) if path.extension().is_some_and(|end| end == "rs") => {
+            text.lines().filter(is_test).count() as u64
+        }
+        _ => 0,
+    };
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { written_in(&path) } else { of(&path) }).sum()
+}
+
+#[test]
+fn the_least_number_of_tests_that_a_step_is_content_with_is_near_what_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let whole = written_in(&root.join("crates/server/tests/whole"));
+    let others = written_in(&root.join("crates")) + written_in(&root.join("xtask/src")) - whole;
+    for (least, are) in [(MIN_TESTS, others), (MIN_WHOLE, whole)] {
+        assert!(least <= are && least * 100 >= are * 85, "of {are} tests {least} are enough");
     }
 }
