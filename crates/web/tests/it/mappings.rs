@@ -7,7 +7,8 @@ use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::id::DirectoryId;
 use portcullis_domain::mapping::Facet;
 use portcullis_domain::plan::Plan;
-use portcullis_testkit::Persona;
+use portcullis_store::statement::Statement;
+use portcullis_testkit::{Bench, Persona};
 use serde_json::{Value, json};
 
 use crate::people::{Told, directory, group, person, person_with, standing, stored};
@@ -232,8 +233,15 @@ async fn a_mapping_over_more_people_than_one_transaction_carries_is_answered_at_
     let safe = json!({ "directory": dir, "group": { "external_id": "ext-Everybody" }, "role": "member" });
     let (status, seen) = scene.root("POST", &format!("{MAPPINGS}/preview"), safe).await;
     assert_eq!((status, &seen["warnings"]), (200, &json!([])), "{seen}");
+    let mut before = written(&scene.bench);
     let made = scene.made(MAPPINGS, wish).await;
     assert_eq!(made["rules_pending"], json!(true));
+    let (events, people) = written(&scene.bench);
+    assert_eq!(
+        (events - before.0, people),
+        (1, before.1),
+        "the mapping's own event, and nobody's access is written before the answer"
+    );
     let last = told.last().unwrap().membership;
     assert_eq!(standing(&scene.bench, org, last).0, "suspended", "not stored yet");
     let (_, member) =
@@ -247,6 +255,26 @@ async fn a_mapping_over_more_people_than_one_transaction_carries_is_answered_at_
         scene.bench.write(move |tx, moment| portcullis_service::rules::step(tx, moment, org, 500));
     }
     assert_eq!(standing(&scene.bench, org, last), ("active".into(), Some("member".into())));
+    let stood = std::mem::replace(&mut before, written(&scene.bench)).1;
+    assert_eq!(before.1, stood + 501);
+    assert_eq!(scene.root("DELETE", &format!("{MAPPINGS}/{}", id(&made)), Value::Null).await.0, 204);
+    let (events, people) = written(&scene.bench);
+    assert_eq!((events - before.0, people), (1, before.1), "and it goes as it came");
+    let path = format!("/api/v1/organizations/acme/members/{last}");
+    assert_eq!(scene.root("GET", &path, Value::Null).await.1["state"], "suspended", "read as it will be");
+}
+
+/// How many events are in the log of mappings and members, and how many people are stored as members of that role.
+fn written(bench: &Bench) -> (i64, i64) {
+    const COUNT: Statement = Statement::read(
+        "test.written",
+        "SELECT (SELECT COUNT(*) FROM audit_events WHERE action LIKE 'mapping.%' OR action LIKE 'member.%'), \
+         (SELECT COUNT(*) FROM memberships WHERE role = 'member' AND state = 'active')",
+    );
+    bench.write(|tx, _| {
+        let row = tx.row(&COUNT, &[])?.expect("two counts");
+        Ok((row.int(0)?, row.int(1)?))
+    })
 }
 
 /// A Google directory, made past the API: what it is asked for makes no difference here.
