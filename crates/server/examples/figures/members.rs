@@ -67,6 +67,7 @@ pub async fn measure(size: Size) -> Table {
     let ids = spread(&server, &directory, 1, &Arc::new(groups), |answer| answer.id()).await;
     server.quiet().await;
     one_member(&mut table, &server, &directory, (&ids, outside)).await;
+    mapping_of_all(&mut table, &server, &directory, inside.len()).await;
     whole_lists(&mut table, server, &directory, (&ids[0], inside)).await;
     table
 }
@@ -108,6 +109,33 @@ async fn one_member(
                 "",
             );
         }
+    }
+}
+
+/// A mapping over everybody of the large group comes and goes: answered at once, and stored by a job behind it.
+async fn mapping_of_all(table: &mut Table, server: &Server, directory: &Directory, people: usize) {
+    let all = "/api/v1/organizations/acme/mappings";
+    let wish = json!({ "directory": directory.id, "group": { "display_name": "large" }, "role": "viewer" });
+    let mut made = String::new();
+    for verb in ["POST", "DELETE"] {
+        let before = server.counted().await;
+        let began = Instant::now();
+        let answer = match verb {
+            "POST" => server.call(verb, all, wish.clone()).await,
+            _ => server.call(verb, &format!("{all}/{made}"), serde_json::Value::Null).await,
+        };
+        let answered = began.elapsed().as_secs_f64() * 1e3;
+        made = answer["id"].as_str().unwrap_or_default().to_owned();
+        server.quiet().await;
+        let (stored, counted) = (began.elapsed().as_secs_f64(), server.counted().await.since(before));
+        let rows = counted.changed / people as f64;
+        let what = format!("{verb} of a mapping over {people} members, time to the answer");
+        table.at_most(
+            &what,
+            format!("stored in {stored:.0} s, {rows:.1} rows a member"),
+            (answered, 100.0),
+            " ms",
+        );
     }
 }
 
