@@ -74,6 +74,14 @@ pub(super) fn recognize(
         Ok(Recognized::Nobody(Some((reason, people))))
     };
     doubtful.retain(|id| !found.iter().any(|candidate| candidate.id == *id));
+    if let ([only], true) = (found.as_slice(), doubtful.is_empty()) {
+        // INVARIANT I4: held from here on. Whoever ends them meanwhile would lay what naming them anew lifts.
+        let only = membership::find_locked(tx, only.id)?.filter(|member| member.ended.is_none());
+        found = only.into_iter().collect();
+        if let Some(one) = found.pop() {
+            if hold::holds_end(tx, one.id)? { held.push(one.id) } else { found.push(one) }
+        }
+    }
     match found.as_slice() {
         [only] if doubtful.is_empty() => {
             // Owners too: the first owner is often the administrator whom the provider tells of later, and they leave as

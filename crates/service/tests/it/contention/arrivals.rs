@@ -17,7 +17,7 @@ use portcullis_store::connection::find_by_id;
 use portcullis_testkit::{Bench, PUBLIC_URL, ROOT_TOKEN};
 use serde_json::{Value, json};
 
-use super::races::{Met, meet};
+use super::races::{Met, leave, meet};
 use crate::recognizing::{ADA, ada, connection, made, open_to_newcomers, prepare};
 
 const IDP: &str = "https://idp.acme.test";
@@ -212,4 +212,19 @@ fn of_whom_two_directories_tell_at_once_is_one_member_on_postgresql() {
     let met = meet(&bench, telling(one, ADA), telling(other, ADA));
     assert_eq!((met.second, met.passed), (Ok(met.first.expect("the first")), false));
     assert_eq!(members(&bench).len(), 1);
+}
+
+#[test]
+fn whoever_is_off_boarded_while_a_directory_tells_of_them_is_somebody_new_to_it_on_postgresql() {
+    let Some((bench, directory)) = company(async |bench: &Bench| directory(bench).await) else { return };
+    let organization = bench.write(|tx, _| Ok(named(tx, "acme")?.id));
+    let ada = bench.member(organization, ADA, "member");
+    let met = meet(&bench, leave(&ada), telling(directory, ADA));
+    met.first.expect("the end");
+    assert!(!met.passed, "who is recognized is held");
+    let told = met.second.expect("what the directory says");
+    assert_ne!(told, ada.membership, "as if it had been said a moment later");
+    let living = members(&bench);
+    let living: Vec<_> = living.iter().filter(|member| member["state"] == "active").collect();
+    assert!(living.len() == 1 && living[0]["id"] == told.to_string(), "{living:?}");
 }

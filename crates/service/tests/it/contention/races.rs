@@ -17,8 +17,11 @@ use portcullis_testkit::Bench;
 mod gate;
 mod leaving;
 
-pub(crate) use self::gate::{LOOK_EVERY_MS, MAX_WAIT_MS, Met, client, meet, meet_call, somebody_waits};
-use self::gate::{cause, come, is_in_step, new_agent, place, role_of, said, speaker};
+pub(crate) use self::gate::{
+    LOOK_EVERY_MS, MAX_WAIT_MS, Met, cause, client, come, leave, meet, meet_call, place, said,
+    somebody_waits, speaker, stored,
+};
+use self::gate::{is_in_step, new_agent, role_of};
 
 #[test]
 fn a_newcomer_beside_a_change_of_the_default_role_has_the_new_one_on_postgresql() {
