@@ -488,8 +488,8 @@ pub fn disable(
     (organization, id): (OrganizationId, AgentId),
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let found = stored(tx, organization, id)?;
-    let owner = owner_of(tx, &found)?;
+    // The end of its owner decides what becomes of it: the one waits for the other.
+    let (found, owner) = held_with_owner(tx, moment, (organization, id))?;
     may_steer(tx, caller, &owner)?;
     caller.may_act_in(&found.environment)?;
     if found.state == AgentState::Disabled {
@@ -576,8 +576,7 @@ pub fn revoke_key(
     key: TokenId,
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let agent = stored(tx, organization, id)?;
-    let owner = owner_of(tx, &agent)?;
+    let (agent, owner) = held_with_owner(tx, moment, (organization, id))?;
     may_steer(tx, caller, &owner)?;
     caller.may_act_in(&agent.environment)?;
     let found = find_key(tx, caller, (organization, id), key)?;

@@ -1,7 +1,7 @@
 //! Who leaves while somebody acts, for them or by them; and two who leave at once.
 
 use portcullis_domain::Refusal;
-use portcullis_domain::agent::OwnerLossRule;
+use portcullis_domain::agent::{AgentState, OwnerLossRule};
 use portcullis_domain::id::{MembershipId, OrganizationId};
 use portcullis_domain::role::Rank;
 use portcullis_service::caller::Caller;
@@ -332,4 +332,23 @@ fn a_user_who_comes_to_another_organization_while_they_leave_the_last_one_is_who
         };
         assert_eq!(has_ended(&bench, &ada), !came, "a member has a user, and nobody else has one");
     }
+}
+
+#[test]
+fn whoever_leaves_while_an_agent_of_theirs_is_ended_leaves_whole_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let organization = bench.organization("acme");
+    let ada = bench.member(organization, "ada@acme.test", "member");
+    let bob = bench.member(organization, "bob@acme.test", "member");
+    let id = make_agent(&bench, &ada, Some(bob.membership));
+    let disable = move |tx: &mut Tx<'_>, moment: &mut Moment| {
+        agent::disable(tx, moment, &Caller::Root, (organization, id), cause())
+    };
+    let met = meet(&bench, disable, leave(&ada));
+    met.first.unwrap();
+    met.second.unwrap();
+    assert!(!met.passed, "whose agent it is stands still until it has ended");
+    assert!(stored(&bench, organization, ada.membership).ended.is_some());
+    let agent = agent_of(&bench, organization, id);
+    assert_eq!((agent.state, agent.owner), (AgentState::Disabled, ada.membership), "it went to nobody");
 }
