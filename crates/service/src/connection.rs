@@ -392,12 +392,12 @@ pub async fn delete(
     (caller, people): (Caller, Governed),
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    step_by_step(portcullis, move |tx, moment, after| {
+    step_by_step(portcullis, move |tx, moment, left| {
         tx.lock(Lock::Organization(organization))?;
         let found = find(tx, organization, id)?.connection;
         let claims = directory::find(tx, organization, found.claims_directory)?
             .ok_or(ServiceError::NotFound(Noun::Directory))?;
-        let left = part_step(tx, moment, &caller, &claims, (people, after), cause)?;
+        let left = part_step(tx, moment, &caller, &claims, (people, left), cause)?;
         if left == Left::Nothing {
             let event = EventDraft::new(Action::ConnectionDeleted, id)
                 .about(claims.id)

@@ -174,6 +174,18 @@ const WAITING: Statement = Statement::read(
      ORDER BY u.id LIMIT $3",
 );
 
+// By what is stored, or in doubt: whoever is behind a change of rules may have a higher role by now.
+const TOLD_FROM_BELOW: Statement = Statement::read(
+    "directory.told_from_below",
+    "SELECT DISTINCT m.id FROM directory_users u JOIN memberships m ON m.id = u.membership AND m.organization = $1 \
+     JOIN organizations o ON o.id = m.organization LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     WHERE u.directory = $2 AND m.joined_at IS NULL AND m.ended_at IS NULL \
+     AND (u.believed_up_to < r.rank OR m.rules_number < o.rules_number) AND (m.governed_by = $2 OR (m.governed_by IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM directory_users e WHERE e.membership = m.id AND e.directory <> $2) \
+     AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.membership = m.id AND t.kind IN ('invitation', 'owner_link')))) \
+     ORDER BY m.id LIMIT $3",
+);
+
 /// The statements about directories.
 pub(crate) const ALL: &[&Statement] = &[
     &CREATE,
@@ -204,6 +216,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &TELLS_OF_ONE_WITH,
     &GIVING,
     &WAITING,
+    &TOLD_FROM_BELOW,
 ];
 
 fn read(row: &Row) -> Result<Directory, StoreError> {
@@ -429,6 +442,19 @@ pub fn giving(
     (after, limit): (&str, i64),
 ) -> Result<Vec<DirectoryId>, StoreError> {
     tx.rows(&GIVING, params![organization, role, after, limit])?.iter().map(|row| row.parsed(0)).collect()
+}
+
+/// Who would become a member of their own without this directory, and may stand higher than whoever said what the directory calls them.
+///
+/// # Errors
+/// As [`find`].
+pub fn told_from_below(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: DirectoryId,
+    limit: i64,
+) -> Result<Vec<MembershipId>, StoreError> {
+    tx.rows(&TOLD_FROM_BELOW, params![organization, id, limit])?.iter().map(|row| row.parsed(0)).collect()
 }
 
 /// People whom only this directory brought and who never had life, after the directory user `after`; `limit` at most.

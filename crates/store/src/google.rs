@@ -105,9 +105,11 @@ const FINISH: Statement = Statement::note(
      error_message = $12, customer_id = $13, org_units = $14, \
      error_kind = $15 WHERE directory = $1 AND run = $2",
 );
+// Where a deletion silenced it and was broken off, somebody who wants it read has it speak again.
 const HASTEN: Statement = Statement::note(
     "google.hasten",
-    "UPDATE google_polls SET full_at = $2, due_at = $2 WHERE directory = $1",
+    "UPDATE google_polls SET full_at = $2, due_at = $2, \
+     leased_until = CASE WHEN run IS NULL THEN 0 ELSE leased_until END WHERE directory = $1",
 );
 const UNPIN: Statement =
     Statement::note("google.unpin", "UPDATE google_polls SET customer_id = NULL WHERE directory = $1");
@@ -497,7 +499,7 @@ pub fn finish(tx: &mut Tx<'_>, run: RequestId, poll: &Poll) -> Result<(), StoreE
     .map(|_| ())
 }
 
-/// Has everything of a directory read at `at`.
+/// Has everything of a directory read at `at`, also of one that [`silence`] kept from it.
 ///
 /// # Errors
 /// As [`source`].

@@ -19,7 +19,8 @@ use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenEnd;
-use portcullis_store::db::Lock;
+use portcullis_store::db::{Lock, MAX_LIST};
+use portcullis_store::row::bound;
 use portcullis_store::{Priority, Tx, directory, directory_user, facts, google, mapping, membership};
 use serde_json::json;
 
@@ -27,7 +28,7 @@ use super::{NOUN, find, may_reach, must_reach, shown};
 use crate::access::off_board_member;
 use crate::caller::Caller;
 use crate::google::consent::withdraw;
-use crate::membership::{rank_of, settled};
+use crate::membership::{find as find_member, rank_of, settled};
 use crate::patience::carried;
 use crate::rules::{MAX_PER_CALL, after_rule_change};
 use crate::{Moment, Portcullis, ServiceError};
@@ -66,13 +67,13 @@ pub async fn delete(
         Err(_) => Ok(None),
     });
     let source = source.await?;
-    step_by_step(portcullis, move |tx, moment, after| {
+    step_by_step(portcullis, move |tx, moment, left| {
         tx.lock(Lock::Organization(organization))?;
         let found = find(tx, organization, &id)?;
         if directory::is_used(tx, organization, found.id)? {
             return Err(ServiceError::InUse(NOUN));
         }
-        let left = part_step(tx, moment, &caller, &found, (governed, after), cause)?;
+        let left = part_step(tx, moment, &caller, &found, (governed, left), cause)?;
         if left == Left::Nothing {
             let event = EventDraft::new(Action::DirectoryDeleted, found.id).with(shown(&found));
             end(tx, moment, &found, (event, vec![]), cause)?;
@@ -89,23 +90,34 @@ pub async fn delete(
 /// What a step of a deletion left to do.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Left {
+    /// Everybody: nothing was done yet.
+    All,
     /// More people; those who wait, after this directory user, and those whom claims govern, after this member.
     After(String),
     /// Nothing: it is gone.
     Nothing,
 }
 
+impl Left {
+    fn after(&self) -> &str {
+        match self {
+            Self::After(after) => after,
+            Self::All | Self::Nothing => "",
+        }
+    }
+}
+
 /// Runs the steps of a deletion, each in a transaction of its own, until nothing is left.
 pub(crate) async fn step_by_step(
     portcullis: &Portcullis,
-    step: impl Fn(&mut Tx<'_>, &mut Moment, &str) -> Result<Left, ServiceError> + Send + Sync + 'static,
+    step: impl Fn(&mut Tx<'_>, &mut Moment, &Left) -> Result<Left, ServiceError> + Send + Sync + 'static,
 ) -> Result<(), ServiceError> {
     let step = Arc::new(step);
-    let mut left = Left::After(String::new());
-    while let Left::After(after) = left {
+    let mut left = Left::All;
+    while left != Left::Nothing {
         let next = carried(|| {
-            let (step, after) = (Arc::clone(&step), after.clone());
-            portcullis.write(Priority::OffBoarding, move |tx, moment| step(tx, moment, &after))
+            let (step, left) = (Arc::clone(&step), left.clone());
+            portcullis.write(Priority::OffBoarding, move |tx, moment| step(tx, moment, &left))
         });
         left = next.await?;
     }
@@ -118,9 +130,10 @@ pub(crate) fn part_step(
     moment: &mut Moment,
     caller: &Caller,
     found: &Directory,
-    (said, after): (Governed, &str),
+    (said, before): (Governed, &Left),
     cause: Cause,
 ) -> Result<Left, ServiceError> {
+    let after = before.after();
     must_reach(tx, caller, found)?;
     let highest = directory::highest_governed(tx, found.organization, found.id)?;
     may_reach(caller, highest)?;
@@ -136,7 +149,12 @@ pub(crate) fn part_step(
             Err(ServiceError::GovernsPeople)
         }
         Governed::Unsaid => Ok(Left::Nothing),
-        Governed::Keep => keep_page(tx, moment, caller, (found, after), cause),
+        Governed::Keep => {
+            if *before == Left::All {
+                must_keep_everybody(tx, moment, found)?;
+            }
+            keep_page(tx, moment, caller, (found, after), cause)
+        }
     }
 }
 
@@ -323,6 +341,23 @@ fn must_not_be_kept_as_told(
     let told = directory_user::of_membership(tx, member.id)?;
     if told.iter().any(|told| told.directory == from.id && told.believed_up_to < rank) {
         return Err(ServiceError::ToldFromBelow(member.id));
+    }
+    Ok(())
+}
+
+/// Refuses before anything is done, if one of all who would stay may not be kept: half of them as members of their own, and a
+/// directory that says no more who of the others leaves, is nothing that anybody asked for.
+fn must_keep_everybody(tx: &mut Tx<'_>, moment: &Moment, from: &Directory) -> Result<(), ServiceError> {
+    let doubtful = directory::told_from_below(tx, from.organization, from.id, bound(MAX_LIST))?;
+    for id in &doubtful {
+        let member = find_member(tx, from.organization, *id, moment.now)?;
+        if member.governed_by.is_none_or(|directory| directory == from.id) {
+            must_not_be_kept_as_told(tx, from, &member)?;
+        }
+    }
+    if doubtful.len() >= MAX_LIST {
+        // So many are in doubt only while a change of rules is being stored.
+        return Err(tx.try_again("the rules that give these people something have just changed").into());
     }
     Ok(())
 }

@@ -1,11 +1,16 @@
 //! A source of more people than one transaction goes through is deleted: they are refused at once and end one by one,
 //! or stay with what they have; and nobody else is touched.
 
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::change::DirectoryUserChange;
 use portcullis_domain::connection::ClaimRules;
+use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::evaluation::Decision;
 use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, OrganizationId, RequestId};
 use portcullis_domain::membership::MembershipState;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 use portcullis_service::caller::Caller;
 use portcullis_service::connection::{self, Newcomers, Protocol, Wanted};
@@ -324,4 +329,59 @@ fn whoever_was_on_the_way_out_of_a_directory_that_is_deleted_is_suspended_and_th
     assert_eq!((of_stays, of_goes), (0, 1));
     let states = states(&bench, organization, &[stays, goes]).into_iter().map(|(state, _)| state);
     assert_eq!(states.collect::<Vec<_>>(), [MembershipState::Active, MembershipState::Suspended]);
+}
+
+/// Somebody below everybody called this member what the directory calls them.
+fn told_from_below(bench: &Bench, organization: OrganizationId, member: MembershipId) {
+    bench.write(move |tx, moment| {
+        let told = portcullis_store::directory_user::of_membership(tx, member)?.remove(0);
+        let event = EventDraft::new(Action::DirectoryUserUpdated, told.id);
+        let told = DirectoryUser { believed_up_to: Rank::NONE, ..told };
+        let plan =
+            Plan::because(organization, cause()).then(event, DirectoryUserChange::Update(Box::new(told)));
+        moment.apply(tx, &plan)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_source_whose_people_may_not_all_stay_is_refused_whole_and_goes_on_to_speak() {
+    on_each(|bench| {
+        for (slug, make) in
+            [("acme", a_directory as fn(&Bench, OrganizationId) -> Source), ("other", a_connection)]
+        {
+            let organization = bench.organization(slug);
+            let source = make(bench, organization);
+            let people = people_of(bench, organization, source);
+            let directory = source.directory();
+            let last = *people.iter().max().unwrap();
+            told_from_below(bench, organization, last);
+            let token = matches!(source, Source::Directory(_)).then(|| {
+                bench.write(move |tx, moment| {
+                    let named = (&*directory.to_string(), None);
+                    let issued =
+                        directory::issue_token(tx, moment, &Caller::Root, organization, named, cause())?;
+                    Ok(issued.token.id)
+                })
+            });
+            let refused = delete(bench.portcullis(), organization, source, Governed::Keep);
+            assert_eq!(refused, Err(ServiceError::ToldFromBelow(last)));
+            let all = people.clone();
+            let governed = bench.write(move |tx, _| {
+                let mut governed = 0;
+                for id in &all {
+                    let member = portcullis_store::membership::find(tx, organization, *id)?.unwrap();
+                    governed += usize::from(member.governed_by == Some(directory));
+                }
+                Ok(governed)
+            });
+            assert_eq!(governed, PEOPLE, "nobody has become a member of their own");
+            if let Some(token) = token {
+                let ended = bench.write(move |tx, _| {
+                    Ok(portcullis_store::token::find(tx, organization, token)?.unwrap().ended_at)
+                });
+                assert_eq!(ended, None, "the directory says on who leaves");
+            }
+        }
+    });
 }

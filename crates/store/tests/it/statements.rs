@@ -78,6 +78,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("directory.remember_addresses", "it is about all of them"),
     ("directory.remember_emails", "it is about all of them"),
     ("directory.remember_user_names", "it is about all of them"),
+    ("directory.told_from_below", "it is about all of them, once when a directory is deleted"),
     ("directory.unconfirm", "it is about all of them"),
     (
         "directory.tells_of_one_with",
