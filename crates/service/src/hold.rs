@@ -3,7 +3,7 @@
 //! Whoever decides stands as high as everybody whom it is about. A release is carried out step by step, each with the
 //! cause that was held, so that receipts name the request that began it and the log who let it go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis_domain::Timestamp;
@@ -12,13 +12,13 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{HoldChange, TombstoneChange};
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::directory_user::DirectoryUserQuery;
-use portcullis_domain::hold::HoldKind;
+use portcullis_domain::hold::{HeldState, HoldKind};
 use portcullis_domain::id::{HoldId, MembershipId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Rank, may_give};
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use portcullis_store::db::{Lock, MAX_LIST};
-use portcullis_store::hold::{self, HeldView, HoldFilter, HoldView, WouldLose};
+use portcullis_store::hold::{self, HeldView, HoldFilter, HoldView, Still, WouldLose};
 use portcullis_store::row::bound;
 use portcullis_store::{Priority, Tx, directory_user, leaver, membership};
 use serde_json::json;
@@ -98,11 +98,13 @@ pub fn of_members(
 }
 
 /// Carries out a decision about these people of a hold, or about all who wait in it. How many it was about; nobody is
-/// left for the same decision again. Goes on from where it was if it was interrupted.
+/// left for the same decision again. Goes on from where it was if it was interrupted: of those who are named, whoever was
+/// decided about is passed over.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] for more than 1,000 people named, or one who is not in it;
+/// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] for more than 1,000 people named, or one of whom it never was;
 /// [`portcullis_domain::Refusal::AboveOwnRank`] if it is about somebody above the caller, or about a directory that gives more.
+/// Each is found before anything is carried out.
 pub async fn decide(
     portcullis: &Portcullis,
     caller: Caller,
@@ -113,56 +115,69 @@ pub async fn decide(
     if named.as_ref().is_some_and(|named| named.len() > MAX_LIST) {
         return Err(ServiceError::invalid("members", format!("names at most {MAX_LIST} people")));
     }
-    let chunks: Vec<Option<Vec<MembershipId>>> = match named {
-        None => vec![None],
-        Some(named) => named.chunks(MAX_PER_CALL).map(|some| Some(some.to_vec())).collect(),
-    };
-    let caller = Arc::new(caller);
-    let mut decided = 0;
-    for chunk in chunks {
-        loop {
-            let (caller, some) = (Arc::clone(&caller), chunk.clone());
-            let done = portcullis
-                .write(Priority::OffBoarding, move |tx, moment| {
-                    step(tx, moment, &caller, (organization, id), (decision, some.as_deref()), cause)
-                })
-                .await?;
-            decided += u64::try_from(done).unwrap_or(0);
-            if chunk.is_some() || done < MAX_PER_CALL {
-                break;
-            }
+    let (caller, named) = (Arc::new(caller), named.map(Arc::<[MembershipId]>::from));
+    let (mut decided, mut stage) = (0, Stage::Begins);
+    loop {
+        let (caller, named) = (Arc::clone(&caller), named.clone());
+        let (looked_at, done) = portcullis
+            .write(Priority::OffBoarding, move |tx, moment| {
+                let about = (decision, named.as_deref(), stage);
+                step(tx, moment, &caller, (organization, id), about, cause)
+            })
+            .await?;
+        decided += u64::try_from(done).unwrap_or(0);
+        if looked_at < MAX_PER_CALL {
+            return Ok(decided);
         }
+        stage = Stage::GoesOn;
     }
-    Ok(decided)
 }
 
+/// How far a decision is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing of it is carried out.
+    Begins,
+    /// Whom it names was looked at.
+    GoesOn,
+}
+
+/// One step: how many people it looked at, and about how many of them it was.
 fn step(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     caller: &Caller,
     (organization, id): (OrganizationId, HoldId),
-    (decision, named): (Decision, Option<&[MembershipId]>),
+    (decision, named, stage): (Decision, Option<&[MembershipId]>, Stage),
     cause: Cause,
-) -> Result<usize, ServiceError> {
+) -> Result<(usize, usize), ServiceError> {
     tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
     let of = directory::find(tx, organization, &found.directory.to_string())?;
     directory::must_reach(tx, caller, &of)?;
     may_give(caller.rank(), hold::highest(tx, organization, id, named)?.unwrap_or(Rank::NONE))?;
-    let people = match named {
+    let mut people = match named {
         None => hold::waiting_people(tx, organization, id, "", bound(MAX_PER_CALL))?,
         Some(named) => {
-            let people = hold::some_people(tx, organization, id, named)?;
-            if let Some(stranger) = named.iter().find(|one| !people.iter().any(|p| p.membership == **one)) {
-                return Err(ServiceError::invalid("members", format!("`{stranger}` is not in this hold")));
+            let mut people = hold::some_people(tx, organization, id, named)?;
+            if stage == Stage::Begins {
+                must_be_no_stranger(tx, &found, named, &people)?;
             }
+            // Whoever was refused waits no more, but may be released by name.
+            people.retain(|p| decision == Decision::Release || p.state == HeldState::Held);
+            people.truncate(MAX_PER_CALL);
             people
         }
     };
-    if people.is_empty() {
-        return Ok(0);
-    }
+    let looked_at = people.len();
+    let still = if named.is_some() && decision == Decision::Release { Still::Held } else { Still::Waiting };
     let ids: Vec<MembershipId> = people.iter().map(|p| p.membership).collect();
+    // INVARIANT I12: whom the directory named again, or somebody else decided about, while they were waited for, is left out.
+    let ids = hold::lock_people(tx, organization, id, (&ids, still))?;
+    people.retain(|p| ids.contains(&p.membership));
+    if people.is_empty() {
+        return Ok((looked_at, 0));
+    }
     let (action, change) = match decision {
         Decision::Release => (Action::HoldReleased, HoldChange::Release(id, ids)),
         Decision::Refuse => (Action::HoldRefused, HoldChange::Refuse(id, ids, moment.now)),
@@ -186,7 +201,27 @@ fn step(
             lift(tx, moment, person, (&found, named), cause)?;
         }
     }
-    Ok(people.len())
+    Ok((looked_at, people.len()))
+}
+
+/// Refuses a name of whom the hold never was. Whoever is of its directory and waits no more was decided about.
+fn must_be_no_stranger(
+    tx: &mut Tx<'_>,
+    of: &HoldView,
+    named: &[MembershipId],
+    people: &[HeldView],
+) -> Result<(), ServiceError> {
+    let there: BTreeSet<MembershipId> = people.iter().map(|person| person.membership).collect();
+    for one in named.iter().filter(|one| !there.contains(one)) {
+        let member = membership::find(tx, of.organization, *one)?;
+        let is_governed = member.is_some_and(|member| member.governed_by == Some(of.directory));
+        let told = directory_user::of_membership(tx, *one)?;
+        let is_told = told.iter().any(|u| u.organization == of.organization && u.directory == of.directory);
+        if !is_governed && !is_told {
+            return Err(ServiceError::invalid("members", format!("`{one}` is not in this hold")));
+        }
+    }
+    Ok(())
 }
 
 fn carry_out(

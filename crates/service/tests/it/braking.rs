@@ -1,5 +1,6 @@
 //! The brake on the whole road, on both databases: what is held, what is not, and what becomes of it.
 
+mod deciding;
 mod deleting;
 mod leading_back;
 mod refusing;

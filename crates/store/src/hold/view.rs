@@ -134,6 +134,17 @@ const WAITING: Statement = Statement::read(
          ORDER BY p.membership LIMIT $4"
     ),
 );
+// Whoever found, refused or released somebody of them meanwhile is done before this, and what is left is meant.
+const LOCK_SOME: Statement = Statement::read(
+    "hold.lock_some",
+    "SELECT membership FROM held_people WHERE hold = $1 AND organization = $2 AND membership IN_LIST($3) \
+     ORDER BY membership FOR UPDATE",
+);
+const LOCK_WAITING: Statement = Statement::read(
+    "hold.lock_waiting",
+    "SELECT membership FROM held_people WHERE hold = $1 AND organization = $2 AND membership IN_LIST($3) \
+     AND refused_at IS NULL ORDER BY membership FOR UPDATE",
+);
 const KEPT_OF: Statement = Statement::read(
     "hold.kept_of",
     "SELECT DISTINCT directory_group, through, mapping, directory_user FROM held_matches \
@@ -167,6 +178,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &MAPPINGS,
     &SOME,
     &WAITING,
+    &LOCK_SOME,
+    &LOCK_WAITING,
     &KEPT_OF,
     &HOLDS_END,
     &SPARED,
@@ -367,6 +380,32 @@ pub fn waiting_people(
     limit: i64,
 ) -> Result<Vec<HeldView>, StoreError> {
     tx.rows(&WAITING, params![id, organization, after, limit])?.iter().map(read_person).collect()
+}
+
+/// Whom of a hold a decision is about, if they are in it still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Still {
+    /// Also those whose part was refused.
+    Held,
+    /// Those who wait.
+    Waiting,
+}
+
+/// Holds these people of a hold; who of them is still in it, 1,000 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn lock_people(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+    (people, whom): (&[MembershipId], Still),
+) -> Result<Vec<MembershipId>, StoreError> {
+    let statement = match whom {
+        Still::Held => &LOCK_SOME,
+        Still::Waiting => &LOCK_WAITING,
+    };
+    tx.rows(statement, params![id, organization, list(people)])?.iter().map(|row| row.parsed(0)).collect()
 }
 
 /// The rank of the highest role among a hold's people: those who are named, or all who wait.
