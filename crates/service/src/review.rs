@@ -78,7 +78,8 @@ pub fn dismiss(
     id: ReviewId,
     cause: Cause,
 ) -> Result<Seen, ServiceError> {
-    let found = find(tx, organization, id)?;
+    tx.lock(Lock::Rules(organization))?;
+    let (found, _) = held(tx, organization, id)?;
     match found.review.state {
         ReviewState::Attached(_) => return Err(ServiceError::Taken(Taken::Review)),
         ReviewState::Dismissed => return Ok(found),
@@ -88,6 +89,18 @@ pub fn dismiss(
     moment.apply(tx, &Plan::because(organization, cause).noting(event))?;
     review::close(tx, organization, id, ReviewState::Dismissed, moment.now)?;
     find(tx, organization, id)
+}
+
+/// A review about whose person nobody else decides meanwhile: with the directory's word of them, which is locked.
+fn held(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: ReviewId,
+) -> Result<(Seen, Option<DirectoryUser>), ServiceError> {
+    let of = find(tx, organization, id)?.review;
+    let told = directory_user::find_locked(tx, of.directory, of.directory_user)?;
+    // Read once the person is held: somebody may have decided while they were waited for.
+    Ok((find(tx, organization, id)?, told))
 }
 
 /// Says that the person is that member: what the directory says is about them from now on. The membership that was made
@@ -108,14 +121,13 @@ pub fn attach(
     // A lead may suspend people, and no more: who somebody is, is said by those who manage everybody.
     caller.may(Permission::MembersWrite, organization)?;
     tx.lock(Lock::Rules(organization))?;
-    let found = find(tx, organization, id)?;
+    let (found, told) = held(tx, organization, id)?;
     match found.review.state {
         ReviewState::Attached(to) if to == member => return Ok(found),
         ReviewState::Attached(_) => return Err(ServiceError::Taken(Taken::Review)),
         ReviewState::Open | ReviewState::Dismissed => {}
     }
     let gone = || ServiceError::NotFound(NOUN);
-    let told = directory_user::find_locked(tx, found.review.directory, found.review.directory_user)?;
     let told = told.ok_or_else(gone)?;
     // Memberships are locked in the order of their ids.
     let mut both = [told.membership, member];

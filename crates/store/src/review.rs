@@ -22,7 +22,8 @@ const OPEN: Statement = Statement::note(
 );
 const CLOSE: Statement = Statement::note(
     "review.close",
-    "UPDATE reviews SET closed_at = $3, attached_to = $4 WHERE id = $1 AND organization = $2",
+    "UPDATE reviews SET closed_at = $3, attached_to = $4 \
+     WHERE id = $1 AND organization = $2 AND attached_to IS NULL",
 );
 const FORGET: Statement =
     Statement::note("review.forget", "DELETE FROM reviews WHERE directory = $1 AND organization = $2");
@@ -103,7 +104,7 @@ pub fn open(tx: &mut Tx<'_>, review: &Review) -> Result<(), StoreError> {
     .map(|_| ())
 }
 
-/// Says what became of a review.
+/// Says what became of a review that was attached to nobody yet.
 ///
 /// # Errors
 /// As [`open`].
@@ -119,7 +120,7 @@ pub fn close(
         ReviewState::Attached(member) => (Some(at), Some(member)),
         ReviewState::Dismissed => (Some(at), None),
     };
-    tx.run(&CLOSE, params![id, organization, closed_at, member]).map(|_| ())
+    tx.run_on_row(&CLOSE, params![id, organization, closed_at, member])
 }
 
 /// Forgets the reviews of a directory: it is gone.

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod arrivals;
+mod attaching;
 mod deciding;
 mod races;
 mod renaming;
