@@ -234,12 +234,13 @@ pub fn delete(
     caller: &Caller,
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let found = find(tx, organization, id)?;
-    if found.ended.is_some() {
+    tx.lock(Lock::Rules(organization))?;
+    let waits = find(tx, organization, id)?.membership;
+    let member = membership::find_locked(tx, waits)?.ok_or(ServiceError::NotFound(NOUN))?;
+    // Whoever invites anew or accepts holds the member too: once it is held here, it says what became of it.
+    if find(tx, organization, id)?.ended.is_some() {
         return Ok(());
     }
-    tx.lock(Lock::Rules(organization))?;
-    let member = membership::find_locked(tx, found.membership)?.ok_or(ServiceError::NotFound(NOUN))?;
     may_give(caller.rank(), rank_of(tx, member.organization, member.role())?)?;
     if member.access.state == MembershipState::Invited {
         off_board_member(tx, moment, organization, member.id, "the invitation was taken back", cause)?;
