@@ -33,6 +33,7 @@ use crate::caller::Caller;
 use crate::directory::{Governed, Left, end, must_reach, part_step, step_by_step};
 use crate::noun::Noun;
 use crate::oidc::preset;
+use crate::organization::must_live;
 use crate::role::{must_not_outgrow, must_not_stand_above, named};
 use crate::rules::{after_rule_change, listed};
 use crate::saml::key::NewKey;
@@ -194,6 +195,7 @@ pub fn create(
     cause: Cause,
 ) -> Result<ConnectionView, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
+    must_live(tx, organization)?;
     must_stand_above_automation(tx, organization, caller)?;
     let checked = check(tx, organization, caller, around, (None, wanted))?;
     let now = moment.now;

@@ -24,6 +24,7 @@ use serde_json::json;
 use self::token::issue;
 use crate::caller::Caller;
 use crate::noun::Noun;
+use crate::organization::must_live;
 use crate::role::{mappable, must_not_outgrow, must_not_stand_above, named};
 use crate::rules::{Carried, after_rule_change, listed};
 use crate::token::Issued;
@@ -122,6 +123,7 @@ pub fn create(
     cause: Cause,
 ) -> Result<(Directory, Issued), ServiceError> {
     tx.lock(Lock::Organization(organization))?;
+    must_live(tx, organization)?;
     let made = Directory {
         id: DirectoryId::fresh(moment.now, &mut moment.random),
         organization,

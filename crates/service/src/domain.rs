@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::caller::Caller;
 use crate::connection::must_stand_above_automation;
 use crate::noun::Noun;
+use crate::organization::must_live;
 use crate::{Moment, Portcullis, ServiceError};
 
 /// What stands before the random part of the record's value, so that people see whose record it is.
@@ -99,6 +100,7 @@ pub fn add(
     (text, vouched): (&str, Vouched),
     cause: Cause,
 ) -> Result<Domain, ServiceError> {
+    must_live(tx, organization)?;
     let mut random = [0; VALUE_BYTES];
     moment.random.fill(&mut random);
     let added = Domain {
@@ -141,6 +143,9 @@ fn prove(
     by: &'static str,
     cause: Cause,
 ) -> Result<Domain, ServiceError> {
+    // It is not removed meanwhile.
+    must_live(tx, found.organization)?;
+    let found = find(tx, found.organization, &found.id.to_string())?;
     if found.state == DomainState::Proven {
         return Ok(found);
     }

@@ -13,6 +13,7 @@ use portcullis_store::{Tx, environment};
 use serde_json::json;
 
 use crate::noun::Noun;
+use crate::organization::must_live;
 use crate::{Moment, ServiceError};
 
 /// The environment that a path names, by id or by slug.
@@ -62,6 +63,7 @@ pub fn create(
     (slug, called): (&str, &str),
     cause: Cause,
 ) -> Result<Environment, ServiceError> {
+    must_live(tx, organization)?;
     let made = Environment {
         id: EnvironmentId::fresh(moment.now, &mut moment.random),
         organization,

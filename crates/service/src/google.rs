@@ -50,6 +50,7 @@ use url::Url;
 use crate::caller::Caller;
 use crate::directory::{self, NewDirectory};
 use crate::noun::Noun;
+use crate::organization::must_live;
 use crate::sealing::SealingKey;
 use crate::{Moment, ServiceError};
 
@@ -154,6 +155,7 @@ pub fn create(
     directory::may_nest(DirectoryKind::Google, wish.nesting)?;
     directory::may_brake(DirectoryKind::Google, wish.brake)?;
     tx.lock(Lock::Organization(organization))?;
+    must_live(tx, organization)?;
     let made = Directory {
         id: DirectoryId::fresh(moment.now, &mut moment.random),
         organization,

@@ -32,6 +32,7 @@ use crate::caller::Caller;
 use crate::error::Taken;
 use crate::membership::{lives_here, rank_of};
 use crate::noun::Noun;
+use crate::organization::must_live;
 use crate::password;
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened};
@@ -79,6 +80,7 @@ pub fn create(
 ) -> Result<Invited, ServiceError> {
     let key = email_key(email)?;
     tx.lock(Lock::Organization(organization))?;
+    must_live(tx, organization)?;
     let role = role::find_by_slug(tx, organization, slug)?.ok_or(ServiceError::NotFound(Noun::Role))?;
     may_give(caller.rank(), role.rank)?;
     let mut living = membership::living_by_email(tx, organization, &key)?;

@@ -26,6 +26,7 @@ use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
 use crate::error::Taken;
 use crate::noun::Noun;
+use crate::organization::must_live;
 use crate::{Moment, ServiceError, lead, rules};
 
 /// The longest reason that a person may give, in bytes: a sentence or two for the audit log.
@@ -471,7 +472,7 @@ pub fn add(
     user: UserId,
     cause: Cause,
 ) -> Result<Membership, ServiceError> {
-    tx.lock(Lock::Rules(organization))?;
+    must_live(tx, organization)?;
     // Held: the end of their last membership elsewhere would end them meanwhile.
     let known = user::find_locked(tx, user)?.filter(|u| u.ended_at.is_none());
     let known = known.ok_or(ServiceError::NotFound(Noun::User))?;

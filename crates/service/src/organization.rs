@@ -134,10 +134,17 @@ pub fn list(
     Ok(found.into_iter().collect())
 }
 
+/// An organization in which somebody is about to make something: it is not deleted before that is made. The root token's
+/// request named it before its body was read, which may have taken as long as the root token likes.
+pub(crate) fn must_live(tx: &mut Tx<'_>, id: OrganizationId) -> Result<Organization, ServiceError> {
+    tx.lock(Lock::Rules(id))?;
+    organization::find(tx, id)?.ok_or(ServiceError::NotFound(Noun::Organization))
+}
+
 /// Gives an organization another name for people.
 ///
 /// # Errors
-/// A name that is none; [`ServiceError::Store`].
+/// A name that is none; [`ServiceError::NotFound`] for one that was deleted.
 pub fn rename(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -145,7 +152,8 @@ pub fn rename(
     called: &str,
     cause: Cause,
 ) -> Result<Organization, ServiceError> {
-    let renamed = Organization { name: name(called)?, ..organization.clone() };
+    let found = must_live(tx, organization.id)?;
+    let renamed = Organization { name: name(called)?, ..found };
     let event = EventDraft::new(Action::OrganizationUpdated, renamed.id)
         .with(serde_json::json!({ "name": renamed.name }));
     let change = OrganizationChange::Rename(renamed.id, renamed.name.clone());

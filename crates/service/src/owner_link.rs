@@ -20,6 +20,7 @@ use portcullis_store::Tx;
 use portcullis_store::db::Lock;
 
 use crate::access::settle;
+use crate::organization::must_live;
 use crate::token::issued;
 use crate::{Moment, ServiceError, Surroundings};
 
@@ -47,6 +48,7 @@ pub fn create(
 ) -> Result<TokenSecret, ServiceError> {
     let address_key = email_key(email)?;
     tx.lock(Lock::Organization(organization.id))?;
+    let organization = &must_live(tx, organization.id)?;
     let now = moment.now;
     let user = User::new(UserId::fresh(now, &mut moment.random), now);
     let who = Newcomer {

@@ -10,6 +10,7 @@ use portcullis_store::{Tx, token};
 
 use crate::caller::Caller;
 use crate::noun::Noun;
+use crate::organization::must_live;
 use crate::token::{Draft, Issued, end_one, issue_named};
 use crate::{Moment, ServiceError};
 
@@ -40,6 +41,7 @@ pub fn issue(
             "at least one of `evaluate`, `introspect`, `revocations`",
         ));
     }
+    must_live(tx, organization)?;
     let draft = Draft {
         organization,
         kind: TokenKind::ServiceKey,

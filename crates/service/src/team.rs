@@ -12,6 +12,7 @@ use portcullis_store::{Tx, team};
 use serde_json::json;
 
 use crate::noun::Noun;
+use crate::organization::must_live;
 use crate::{Moment, ServiceError};
 
 /// The team that a path names, by id or by slug.
@@ -60,6 +61,7 @@ pub fn create(
     (slug, called): (&str, &str),
     cause: Cause,
 ) -> Result<Team, ServiceError> {
+    must_live(tx, organization)?;
     let made = Team {
         id: TeamId::fresh(moment.now, &mut moment.random),
         organization,

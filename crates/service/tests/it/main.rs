@@ -17,6 +17,7 @@ mod contention;
 mod deleting;
 mod first_owner;
 mod following;
+mod gone;
 mod google;
 mod machine;
 mod recognizing;
