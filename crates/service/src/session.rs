@@ -16,7 +16,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
-use portcullis_store::{Tx, token};
+use portcullis_store::{Tx, membership, token};
 use serde_json::json;
 
 use crate::evaluation::find_bearer;
@@ -324,15 +324,25 @@ pub fn sign_out(
     which: SignOut,
     request: RequestId,
 ) -> Result<Left, ServiceError> {
-    let mut left = Left::default();
+    let (mut left, mut ending) = (Left::default(), Vec::new());
     for secret in presented.iter().take(MAX_IN_BROWSER) {
         let Some(bearer) = unended(tx, secret, moment.now)? else { continue };
         if which.includes(bearer.token) {
-            end_session(tx, moment, &bearer, TokenEnd::SignedOut, request)?;
-            left.ended.push(bearer.token);
+            ending.push(bearer);
         } else {
             left.kept.push(secret.clone());
         }
+    }
+    // What is done by a session is kept before this, or not at all. Memberships are locked in the order of their ids.
+    let mut holders: Vec<MembershipId> =
+        ending.iter().filter_map(|of| Some(of.member.as_ref()?.id)).collect();
+    holders.sort_unstable();
+    for holder in holders {
+        membership::lock(tx, holder)?;
+    }
+    for bearer in &ending {
+        end_session(tx, moment, bearer, TokenEnd::SignedOut, request)?;
+        left.ended.push(bearer.token);
     }
     Ok(left)
 }

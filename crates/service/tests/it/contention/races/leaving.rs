@@ -2,14 +2,15 @@
 
 use portcullis_domain::Refusal;
 use portcullis_domain::agent::{AgentState, OwnerLossRule};
-use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_domain::id::{MembershipId, OrganizationId, RequestId};
 use portcullis_domain::role::Rank;
 use portcullis_service::caller::Caller;
 use portcullis_service::member_key::{self, NewKey};
 use portcullis_service::membership::Suspension;
 use portcullis_service::proof::{AsOf, Proof, Who};
 use portcullis_service::provisioning;
-use portcullis_service::{Moment, ServiceError, agent, directory, membership};
+use portcullis_service::session::{self, Opening, SignOut};
+use portcullis_service::{Limits, Moment, ServiceError, agent, directory, membership};
 use portcullis_store::Tx;
 use portcullis_testkit::{Bench, Persona};
 
@@ -351,4 +352,41 @@ fn whoever_leaves_while_an_agent_of_theirs_is_ended_leaves_whole_on_postgresql()
     assert!(stored(&bench, organization, ada.membership).ended.is_some());
     let agent = agent_of(&bench, organization, id);
     assert_eq!((agent.state, agent.owner), (AgentState::Disabled, ada.membership), "it went to nobody");
+}
+
+#[test]
+fn what_a_session_does_while_it_is_signed_out_is_kept_before_that_or_not_at_all_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let organization = bench.organization("acme");
+    let boss = bench.member(organization, "boss@acme.test", "admin");
+    let ada = bench.member(organization, "ada@acme.test", "member");
+    let opened = bench.write(move |tx, moment| {
+        let member = portcullis_store::membership::find(tx, organization, boss.membership)?.unwrap();
+        let opening = Opening {
+            membership: &member,
+            environment: "production".parse()?,
+            link: None,
+            not_after: None,
+            presented: &[],
+            limits: Limits::default(),
+            request: RequestId::fresh(moment.now, &mut moment.random),
+        };
+        session::open(tx, moment, &opening)
+    });
+    let secret = opened.secret.expose().to_owned();
+    let proof = proof(&bench, &Persona { key: secret.clone(), ..boss });
+    let (by, owner) = (caller(&proof), ada.membership);
+    let met = meet_as(
+        &bench,
+        (None, move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            let request = RequestId::fresh(moment.now, &mut moment.random);
+            session::sign_out(tx, moment, std::slice::from_ref(&secret), SignOut::All, request)
+        }),
+        (Some(proof), move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            agent::create(tx, moment, &by, organization, &new_agent(owner, None), cause()).map(|_| ())
+        }),
+    );
+    met.first.unwrap();
+    assert!(!met.passed, "it waits for the end of the session that it goes by");
+    assert!(matches!(met.second, Err(ServiceError::Unauthenticated)), "{:?}", met.second);
 }
