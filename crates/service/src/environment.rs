@@ -89,6 +89,8 @@ pub fn rename(
     (id, called): (&str, &str),
     cause: Cause,
 ) -> Result<Environment, ServiceError> {
+    // It is not deleted meanwhile.
+    tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
     let renamed = Environment { name: name(called)?, ..found };
     let event = EventDraft::new(Action::EnvironmentUpdated, renamed.id).with(json!({ "name": renamed.name }));

@@ -214,6 +214,8 @@ pub fn update(
     (id, why): (&str, Option<&str>),
     cause: Cause,
 ) -> Result<Grant, ServiceError> {
+    // It does not end meanwhile.
+    tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
     must_not_stand_above(tx, caller, organization, Some(&found.role))?;
     let Some(why) = why else { return Ok(found) };

@@ -87,6 +87,8 @@ pub fn rename(
     (id, called): (&str, &str),
     cause: Cause,
 ) -> Result<Team, ServiceError> {
+    // It is not deleted meanwhile.
+    tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
     let renamed = Team { name: name(called)?, ..found };
     let event = EventDraft::new(Action::TeamUpdated, renamed.id).with(json!({ "name": renamed.name }));

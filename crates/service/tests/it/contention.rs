@@ -7,6 +7,7 @@ mod deciding;
 mod inviting;
 mod races;
 mod renaming;
+mod vanishing;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
