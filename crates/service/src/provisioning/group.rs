@@ -200,14 +200,20 @@ fn new_name<'s>(
     id: DirectoryGroupId,
     said: &'s [GroupSaid],
 ) -> Result<Option<&'s str>, ServiceError> {
+    if !said.iter().any(|one| matches!(one, GroupSaid::DisplayName(_))) {
+        return Ok(None);
+    }
+    let before =
+        directory_group::find(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound(Noun::Group))?;
+    Ok(new_name_of(&before, said))
+}
+
+fn new_name_of<'s>(before: &DirectoryGroup, said: &'s [GroupSaid]) -> Option<&'s str> {
     let last = said.iter().rev().find_map(|one| match one {
         GroupSaid::DisplayName(name) => Some(name.as_str()),
         _ => None,
     });
-    let Some(name) = last else { return Ok(None) };
-    let before =
-        directory_group::find(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound(Noun::Group))?;
-    Ok((name_key(name) != name_key(&before.display_name)).then_some(name))
+    last.filter(|name| name_key(name) != name_key(&before.display_name))
 }
 
 /// Whom a call touches by what it says of members.
@@ -233,12 +239,16 @@ pub fn change_group(
     said: &[GroupSaid],
 ) -> Result<DirectoryGroup, ServiceError> {
     lock_rules(tx, speaker, Some(id), said)?;
-    if let Some(name) = new_name(tx, speaker, id, said)? {
+    let named = new_name(tx, speaker, id, said)?;
+    if let Some(name) = named {
         // The names before the group: locks are taken in one order.
         must_be_free(tx, speaker, name, Some(id))?;
     }
     let old = directory_group::find_locked(tx, speaker.directory, id)?
         .ok_or(ServiceError::NotFound(Noun::Group))?;
+    if named.is_none() && new_name_of(&old, said).is_some() {
+        return Err(tx.try_again("this group got another name a moment ago").into());
+    }
     let mut group = old.clone();
     let mut touched = Touched::default();
     let mut moved: BTreeSet<DirectoryGroupId> = BTreeSet::new();

@@ -4,6 +4,7 @@ mod addresses;
 mod arrivals;
 mod attaching;
 mod deciding;
+mod grouping;
 mod inviting;
 mod races;
 mod renaming;
