@@ -26,8 +26,8 @@ macro_rules! columns {
 pub(crate) mod list;
 
 pub use self::list::{
-    Direction, ListedUser, by_ids, count, group_ids, groups, known, page, page_after, page_after_user_name,
-    page_by_user_name,
+    Direction, ListedUser, by_ids, count, first_gone, group_ids, groups, known, page, page_after,
+    page_after_user_name, page_by_user_name,
 };
 
 const CREATE: Statement = Statement::change(

@@ -562,6 +562,10 @@ fn change_members(
     if add.is_empty() && remove.is_empty() {
         return Ok(None);
     }
+    // Whoever deletes them meanwhile would not see them here, and they would stay in the list for ever.
+    if let Some(gone) = directory_user::first_gone(tx, speaker.directory, &add)? {
+        return Err(DirectoryRefusal::UnknownMember(gone.to_string()).into());
+    }
     touched.people.extend(add.iter().chain(&remove));
     touched.taken_out.extend(&remove);
     let shown = |ids: &[DirectoryUserId]| ids.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>();

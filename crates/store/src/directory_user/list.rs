@@ -7,7 +7,7 @@ use portcullis_domain::text::name_key;
 
 use crate::row::{Row, bound, list};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{Dialect, StoreError, Tx, params};
 
 const PAGE: Statement = Statement::read(
     "directory_user.page",
@@ -84,6 +84,11 @@ const KNOWN: Statement = Statement::read(
     "SELECT id FROM directory_users WHERE directory = $1 AND id IN_LIST($2)",
 );
 
+const KEEP_KNOWN: Statement = Statement::read(
+    "directory_user.keep_known",
+    "SELECT id FROM directory_users WHERE directory = $1 AND id IN_LIST($2) ORDER BY id FOR SHARE",
+);
+
 pub(crate) const ALL: &[&Statement] = &[
     &PAGE,
     &PAGE_AFTER,
@@ -96,6 +101,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &GROUPS,
     &GROUP_IDS,
     &KNOWN,
+    &KEEP_KNOWN,
 ];
 
 /// A person as a list shows them. Their keys and addresses stand in the attributes alone, so nothing that follows from
@@ -301,4 +307,27 @@ pub fn known(
         }
     }
     Ok(known)
+}
+
+/// Has people of whom that directory tells stay until the end of the transaction; the first of them who is gone, if one is.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn first_gone(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    ids: &[DirectoryUserId],
+) -> Result<Option<DirectoryUserId>, StoreError> {
+    if tx.dialect() == Dialect::Sqlite {
+        // One transaction at a time: they are there still.
+        return Ok(None);
+    }
+    for chunk in ids.chunks(crate::db::MAX_LIST) {
+        let rows = tx.rows(&KEEP_KNOWN, params![directory, list(chunk)])?;
+        let here: Vec<DirectoryUserId> = rows.iter().map(|row| row.parsed(0)).collect::<Result<_, _>>()?;
+        if let Some(gone) = chunk.iter().find(|id| here.binary_search(id).is_err()) {
+            return Ok(Some(*gone));
+        }
+    }
+    Ok(None)
 }

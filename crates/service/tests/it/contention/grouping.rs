@@ -1,14 +1,14 @@
 //! Groups that several calls of a directory change at once on PostgreSQL.
 
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, OrganizationId};
-use portcullis_service::error::Taken;
+use portcullis_service::error::{DirectoryRefusal, Taken};
 use portcullis_service::provisioning::{self, GroupSaid};
 use portcullis_service::{Moment, ServiceError};
-use portcullis_store::directory_group::{DirectoryGroupQuery, query};
+use portcullis_store::directory_group::{DirectoryGroupQuery, member_ids, query};
 use portcullis_store::{Tx, UniqueKey};
 use portcullis_testkit::Bench;
 
-use super::races::{meet, place, speaker};
+use super::races::{come, meet, place, speaker};
 
 fn change(
     here: (OrganizationId, DirectoryId),
@@ -49,4 +49,30 @@ fn a_group_that_keeps_its_name_while_another_takes_it_is_refused_on_postgresql()
     assert_eq!((met.second, met.passed), (Err(taken), false));
     let named = DirectoryGroupQuery::DisplayName("Builders".into());
     assert_eq!(bench.write(move |tx, _| Ok(query(tx, here.1, &named, 3)?)).len(), 1);
+}
+
+#[test]
+fn whoever_is_deleted_while_a_group_gets_them_is_in_no_list_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let here = place(&bench);
+    for round in ["a", "b"] {
+        let name = if round == "a" { "ada" } else { "bob" };
+        let (user, _) = come(&bench, here, name);
+        let group = bench.write(make(here, if round == "a" { "Builders" } else { "Makers" }));
+        let add = change(here, group, GroupSaid::AddMembers(vec![user]));
+        let delete = move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            let speaker = speaker(moment, here);
+            provisioning::delete_user(tx, moment, speaker, user)
+        };
+        if round == "a" {
+            let met = meet(&bench, add, delete);
+            assert_eq!((met.first, met.second, met.passed), (Ok(()), Ok(()), false));
+        } else {
+            let met = meet(&bench, delete, add);
+            let unknown = ServiceError::Directory(DirectoryRefusal::UnknownMember(user.to_string()));
+            assert_eq!((met.first, met.second, met.passed), (Ok(()), Err(unknown), false));
+        }
+        let listed = bench.write(move |tx, _| Ok(member_ids(tx, group, "", 10)?));
+        assert!(listed.is_empty(), "nobody of whom the directory does not tell: {listed:?}");
+    }
 }
