@@ -208,6 +208,12 @@ impl PersonFacts {
         }
     }
 
+    /// Whether the person owns the organization, also where another role of theirs stands above owners.
+    #[must_use]
+    pub fn owns(&self) -> bool {
+        self.grants.iter().any(|granted| granted.role.slug == Slug::owner())
+    }
+
     /// Whether a mapping or the default of that directory gives life, if it says active.
     #[must_use]
     pub fn lives_by(&self, directory: DirectoryId) -> bool {

@@ -18,7 +18,6 @@ use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::{NewIds, off_board};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::review::{Review, ReviewReason};
-use portcullis_domain::text::Slug;
 use portcullis_store::db::Lock;
 use portcullis_store::{Tx, audit, directory, directory_user, facts, leaver, membership, review};
 use serde_json::json;
@@ -43,7 +42,7 @@ pub enum Settled {
     Revived,
 }
 
-/// A membership, locked: the rules of its organization before it, and the owners behind it if it is one.
+/// A membership, locked, and the rules of its organization before it.
 fn lock(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membership>, ServiceError> {
     if !tx.has_rules() {
         // Whoever knows the organization has locked its rules first and spares this look.
@@ -52,9 +51,6 @@ fn lock(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membership>, Service
     }
     let Some(found) = membership::find_locked(tx, id)? else { return Ok(None) };
     tx.lock(Lock::Rules(found.organization))?;
-    if found.role() == Some(&Slug::owner()) {
-        tx.lock(Lock::Owners(found.organization))?;
-    }
     Ok(Some(found))
 }
 
@@ -85,6 +81,9 @@ pub fn settle_as(
     let Some(membership) = lock(tx, id)? else { return Ok(Settled::Unchanged) };
     let rules_number = facts::rules_number(tx, membership.organization)?;
     let mut facts = facts::of(tx, &membership)?;
+    if facts.owns() {
+        tx.lock(Lock::Owners(membership.organization))?;
+    }
     if let Some(directory) = deleted_by {
         facts.deleted_by(directory);
     }
@@ -164,7 +163,6 @@ fn change(
     let event = EventDraft::new(Action::MemberAccessChanged, membership.id).with(json!({
         "from": shown(&membership.access, membership.governed_by), "to": shown(&access, governed_by),
     }));
-    let is_owner = access.role == Some(Slug::owner());
     let set = MembershipChange::SetAccess {
         id: membership.id,
         access: Box::new(access),
@@ -172,7 +170,7 @@ fn change(
         unmapped_at,
         ended: facts.ended.map(|(at, because)| (at, ended.unwrap_or(because))),
         // Whom a person has made owner again since is one like any other.
-        bare_owner_at: membership.bare_owner_at.filter(|_| ended.is_some() || !is_owner),
+        bare_owner_at: membership.bare_owner_at.filter(|_| ended.is_some() || !facts.owns()),
         rules_number,
     };
     let mut changes: Vec<Change> = vec![set.into()];
@@ -306,6 +304,9 @@ pub fn off_board_member(
         let receipts = portcullis_store::receipt::of_membership(tx, id)?;
         let newest = receipts.first().map(|r| r.receipt.id);
         return newest.ok_or_else(|| inconsistent("an ended membership has no receipt"));
+    }
+    if leaver::owns(tx, &membership)? {
+        tx.lock(Lock::Owners(organization))?;
     }
     let rules_number = facts::rules_number(tx, organization)?;
     let resolved = Resolved {

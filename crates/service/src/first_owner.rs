@@ -17,7 +17,7 @@ use portcullis_domain::text::{Slug, email_key};
 use portcullis_domain::token::TokenKind;
 use portcullis_domain::user::{AuthenticatorKind, User};
 use portcullis_store::db::Lock;
-use portcullis_store::{Priority, Tx, instance, mapping, membership, organization, user};
+use portcullis_store::{Priority, Tx, instance, leaver, mapping, membership, organization, user};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -78,11 +78,11 @@ pub fn is_there(tx: &mut Tx<'_>) -> Result<bool, ServiceError> {
         after = last.id.to_string();
         for one in &page {
             for id in mapping::affected_by_role(tx, one.id, &Slug::owner(), MAX_OWNERS)? {
-                let member = membership::find(tx, one.id, id)?;
-                let owns = |m: &Membership| {
-                    m.role() == Some(&Slug::owner()) && m.access.state == MembershipState::Active
-                };
-                if member.as_ref().is_some_and(owns) {
+                let found = membership::find(tx, one.id, id)?;
+                let acts = found.filter(|member| member.access.state == MembershipState::Active);
+                if let Some(member) = acts
+                    && leaver::owns(tx, &member)?
+                {
                     return Ok(true);
                 }
             }

@@ -255,7 +255,7 @@ pub(crate) fn changeable(
         }
         found => found?,
     };
-    if member.role() == Some(&Slug::owner()) {
+    if leaver::owns(tx, &member)? {
         tx.lock(Lock::Owners(organization))?;
     }
     lead::may_manage(tx, caller, &member, Permission::MembersWrite)?;

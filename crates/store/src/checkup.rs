@@ -5,7 +5,7 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::brake::{HOUR_S, WINDOW_H};
 
-use crate::leaver::signs_in_as_owner;
+use crate::leaver::owners_who_sign_in;
 use crate::statement::Statement;
 use crate::token::outliving;
 use crate::{Dialect, StoreError, Tx, params};
@@ -92,9 +92,8 @@ const OWNERLESS: Statement = Statement::read(
     "checkup.ownerless",
     concat!(
         "SELECT COUNT(DISTINCT b.organization) FROM memberships b JOIN organizations o ON o.id = b.organization \
-         WHERE b.bare_owner_at IS NOT NULL AND o.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM memberships m \
-         WHERE m.organization = b.organization AND ",
-        signs_in_as_owner!(),
+         WHERE b.bare_owner_at IS NOT NULL AND o.deleted_at IS NULL AND NOT EXISTS (SELECT 1 ",
+        owners_who_sign_in!("b.organization"),
         ")"
     ),
 );

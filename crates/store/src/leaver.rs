@@ -6,7 +6,6 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::access::Resolved;
 use portcullis_domain::membership::Membership;
 use portcullis_domain::offboarding::{Leaver, LeaverAgent, NextOwner, Ownership};
-use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 
 use crate::row::Row;
@@ -90,31 +89,37 @@ const TO_ROTATE: Statement = Statement::read(
         " ORDER BY id"
     ),
 );
-// An owner who can still sign in: by an authenticator of their own, or by a link of a connection that lets an owner in, each
-// believed as far as an owner (900), below which it opens nothing. A connection whose new issuer or keys no owner confirmed lets
-// none in, nor one of an environment that they are not in; and a link says nothing where the connection has another issuer
-// since and nobody came in by it. All of it is found by the member: `CROSS JOIN` and `COALESCE` keep SQLite from the links and
-// sessions of a whole connection.
-macro_rules! signs_in_as_owner {
-    () => {
-        "m.role = 'owner' AND m.state = 'active' \
-         AND ((m.believed_up_to >= 900 AND EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = m.user_id)) \
+// The owners of an organization who can still sign in: by an authenticator of their own, or by a link of a connection that lets
+// an owner in, each believed as far as they stand, below which it opens nothing. Whoever owns it has that by a grant: their role
+// may be one that stands above owners. A connection whose new issuer or keys no owner confirmed lets none in, nor one of an
+// environment that they are not in; and a link says nothing where the connection has another issuer since and nobody came in
+// by it. All of it is found by the member: `CROSS JOIN` and `COALESCE` keep SQLite from the links and sessions of a whole
+// connection.
+macro_rules! owners_who_sign_in {
+    ($organization:literal) => {
+        concat!("FROM grants g CROSS JOIN memberships m \
+         LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role WHERE g.organization = ",
+         $organization, " AND g.role = 'owner' \
+         AND g.ended_at IS NULL AND m.id = g.membership AND m.state = 'active' \
+         AND ((m.believed_up_to >= COALESCE(r.rank, 900) AND EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = m.user_id)) \
          OR EXISTS (SELECT 1 FROM links l CROSS JOIN connections c \
          WHERE l.membership = m.id AND c.id = l.connection AND c.organization = m.organization \
-         AND l.believed_up_to >= 900 AND c.unconfirmed_at IS NULL \
+         AND l.believed_up_to >= COALESCE(r.rank, 900) AND c.unconfirmed_at IS NULL \
          AND m.environments LIKE '%\"' || c.environment || '\"%' \
          AND (c.moved_at IS NULL OR l.created_at > c.moved_at OR EXISTS (SELECT 1 FROM tokens t \
-         WHERE t.membership = m.id AND COALESCE(t.connection, '') = c.id AND t.issued_at > c.moved_at))))"
+         WHERE t.membership = m.id AND COALESCE(t.connection, '') = c.id AND t.issued_at > c.moved_at))))")
     };
 }
-pub(crate) use signs_in_as_owner;
+pub(crate) use owners_who_sign_in;
+
+const OWNS: Statement = Statement::read(
+    "leaver.owns",
+    "SELECT COUNT(*) FROM grants WHERE membership = $2 AND organization = $1 AND role = 'owner' AND ended_at IS NULL",
+);
 
 const OTHER_OWNERS: Statement = Statement::read(
     "leaver.other_owners",
-    concat!(
-        "SELECT COUNT(*) FROM memberships m WHERE m.organization = $1 AND m.id <> $2 AND ",
-        signs_in_as_owner!()
-    ),
+    concat!("SELECT COUNT(*) ", owners_who_sign_in!("$1"), " AND m.id <> $2"),
 );
 const OTHER_MEMBERSHIPS: Statement = Statement::read(
     "leaver.other_memberships",
@@ -122,7 +127,7 @@ const OTHER_MEMBERSHIPS: Statement = Statement::read(
 );
 
 pub(crate) const ALL: &[&Statement] =
-    &[&AGENTS, &LOCK_NEXT_OWNERS, &TO_ROTATE, &OTHER_OWNERS, &OTHER_MEMBERSHIPS];
+    &[&AGENTS, &LOCK_NEXT_OWNERS, &TO_ROTATE, &OWNS, &OTHER_OWNERS, &OTHER_MEMBERSHIPS];
 
 fn agents(tx: &mut Tx<'_>, membership: &Membership, now: Timestamp) -> Result<Vec<LeaverAgent>, StoreError> {
     tx.lock_members(&LOCK_NEXT_OWNERS, params![membership.organization, membership.id])?;
@@ -164,12 +169,21 @@ pub fn identifiers(tx: &mut Tx<'_>, membership: &Membership) -> Result<BTreeSet<
     Ok(all)
 }
 
+/// Whether somebody owns the organization, also where their role is one that stands above owners.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn owns(tx: &mut Tx<'_>, membership: &Membership) -> Result<bool, StoreError> {
+    let found = tx.row(&OWNS, params![membership.organization, membership.id])?;
+    Ok(found.map_or(Ok(0), |row| row.int(0))? > 0)
+}
+
 /// Whether the organization still has an owner without this membership. Counts owners who can still sign in.
 ///
 /// # Errors
 /// [`StoreError`] from the driver or an undecodable row.
 pub fn ownership(tx: &mut Tx<'_>, membership: &Membership) -> Result<Ownership, StoreError> {
-    if membership.role() != Some(&Slug::owner()) {
+    if !owns(tx, membership)? {
         return Ok(Ownership::NotOwner);
     }
     let others = tx.row(&OTHER_OWNERS, params![membership.organization, membership.id])?;

@@ -2,7 +2,7 @@
 
 use portcullis_domain::access::{Access, EndedBecause};
 use portcullis_domain::change::{
-    ConnectionChange, LinkChange, MembershipChange, TokenChange, TombstoneChange, UserChange,
+    ConnectionChange, GrantChange, LinkChange, MembershipChange, TokenChange, TombstoneChange, UserChange,
 };
 use portcullis_domain::connection::{Connection, Link};
 use portcullis_domain::id::{MembershipId, OrganizationId};
@@ -34,6 +34,7 @@ fn owner(database: &Database, organization: OrganizationId, name: &str) -> Membe
         ..fixture::membership(database, organization, name)
     };
     database.put(MembershipChange::Create(Box::new(owner.clone())));
+    database.put(GrantChange::Create(fixture::grant(&owner, "owner")));
     owner
 }
 

@@ -1,9 +1,11 @@
 //! `/organizations/{org}/grants`.
 
+use portcullis_service::first_owner;
 use portcullis_service::grant::MAX_REASON;
+use portcullis_testkit::{Bench, ROOT_TOKEN};
 use serde_json::{Value, json};
 
-use crate::people::standing;
+use crate::people::{directory, person, standing};
 use crate::support::{Scene, holds_the_common_rules, id, refused};
 
 const GRANTS: &str = "/api/v1/organizations/acme/grants";
@@ -131,4 +133,58 @@ async fn a_reason_is_as_long_as_it_may_be_and_no_longer() {
     };
     refused(scene.root("POST", GRANTS, with(MAX_REASON + 1)).await, 400, "invalid_field");
     scene.made(GRANTS, with(MAX_REASON)).await;
+}
+
+fn superuser(explicit_only: bool) -> Value {
+    json!({ "slug": "superuser", "rank": 950, "permissions": ["use"], "explicit_only": explicit_only })
+}
+
+#[tokio::test]
+async fn a_role_above_it_neither_lets_the_last_ownership_go_nor_hides_it_from_another_owner() {
+    let scene = Scene::new();
+    let owner = scene.owner.membership.to_string();
+    scene.made("/api/v1/organizations/acme/roles", superuser(true)).await;
+    scene.made(GRANTS, json!({ "member": owner, "role": "superuser", "reason": "on call" })).await;
+    let grants = scene.all(GRANTS).await;
+    let of_owner = grants.iter().find(|g| g["role"] == json!("owner")).unwrap();
+    let (one, member) =
+        (format!("{GRANTS}/{}", id(of_owner)), format!("/api/v1/organizations/acme/members/{owner}"));
+    refused(scene.root("DELETE", &one, Value::Null).await, 409, "last_owner");
+    refused(scene.root("PATCH", &member, json!({ "state": "suspended" })).await, 409, "last_owner");
+    let left = scene.root("POST", &format!("{member}/offboard"), json!({ "reason": "left" })).await;
+    refused(left, 409, "last_owner");
+
+    let second = scene.made(GRANTS, wish(&scene, "owner")).await;
+    let gone = scene.root("DELETE", &format!("{GRANTS}/{}", id(&second)), Value::Null).await;
+    assert_eq!(gone.0, 204, "whoever stands above owners owns it too: {}", gone.1);
+}
+
+#[tokio::test]
+async fn whoever_stands_above_owners_keeps_the_bare_ownership_as_the_last_one_who_leaves() {
+    let bench = Bench::of_the_run();
+    let acme = bench.organization("acme");
+    let root = async |method: &str, path: &str, body: Value| {
+        let (status, answer) =
+            bench.call(method, &format!("/api/v1/organizations/acme{path}"), ROOT_TOKEN, body).await;
+        assert!(status < 300, "{path}: {answer}");
+        answer
+    };
+    root("POST", "/roles", superuser(false)).await;
+    let wish = json!({ "kind": "scim", "name": "Okta", "default_role": "superuser" });
+    let made = root("POST", "/directories", wish).await;
+    let ann = person(&bench, acme, directory(&made), "ann@acme.test");
+    let grant = json!({ "member": ann.membership.to_string(), "role": "owner", "reason": "founder" });
+    root("POST", "/grants", grant).await;
+    assert_eq!(standing(&bench, acme, ann.membership), ("active".into(), Some("superuser".into())));
+    assert!(bench.write(|tx, _| first_owner::is_there(tx)), "whoever starts it anew makes no link");
+
+    let said = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ann@acme.test", "active": false,
+    });
+    let token = made["token"].as_str().unwrap();
+    let one = format!("/scim/v2/{}/Users/{}", id(&made), ann.user);
+    assert_eq!(bench.call("PUT", &one, token, said).await.0, 200);
+    assert_eq!(standing(&bench, acme, ann.membership), ("deprovisioned".into(), Some("owner".into())));
+    let kept = root("GET", "/audit-events?action=member.last_owner_kept", Value::Null).await;
+    assert_eq!(kept["items"].as_array().unwrap().len(), 1, "{kept}");
 }
