@@ -49,9 +49,10 @@ const PAUSED_RANK: Statement = Statement::read(
     "agent.paused_rank",
     "SELECT paused_rank FROM agents WHERE id = $1 AND organization = $2",
 );
+// The heir whose it is now is the heir no more: an agent that stayed with both could not be changed, and would go to nobody.
 const SET_OWNER: Statement = Statement::change(
     "agent.set_owner",
-    "UPDATE agents SET owner = $2, state = $3 WHERE id = $1 AND organization = $4 AND state <> 'disabled'",
+    "UPDATE agents SET owner = $2, state = $3, heir = CASE WHEN heir = $2 THEN NULL ELSE heir END WHERE id = $1 AND organization = $4 AND state <> 'disabled'",
 );
 const FIND: Statement = Statement::read(
     "agent.find",

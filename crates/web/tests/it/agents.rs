@@ -654,3 +654,25 @@ async fn an_agent_goes_to_nobody_who_is_not_in_its_environment() {
         assert_eq!(receipt["kept"][0]["why"], why, "{receipt}");
     }
 }
+
+#[tokio::test]
+async fn an_agent_that_went_to_its_heir_has_no_heir_any_more_and_its_rule_can_be_changed() {
+    let scene = Scene::new();
+    let wish = json!({
+        "name": "bot", "owner": scene.member.membership.to_string(), "heir": scene.viewer.membership.to_string(),
+        "on_owner_loss": "hand_over",
+    });
+    let left = scene.made(AGENTS, wish.clone()).await;
+    let given = scene.made(AGENTS, wish).await;
+    let to = json!({ "owner": scene.viewer.membership.to_string() });
+    assert_eq!(scene.root("POST", &format!("{}/owner", one(&given)), to).await.0, 200);
+    off_board(&scene, &scene.member).await;
+    for agent in [left, given] {
+        let (_, found) = scene.root("GET", &one(&agent), Value::Null).await;
+        assert_eq!(found["owner"], json!(scene.viewer.membership.to_string()), "{found}");
+        assert_eq!(found["heir"], Value::Null, "{found}");
+        let (status, changed) =
+            scene.root("PATCH", &one(&agent), json!({ "on_owner_loss": "disable" })).await;
+        assert_eq!((status, &changed["on_owner_loss"]), (200, &json!("disable")), "{changed}");
+    }
+}

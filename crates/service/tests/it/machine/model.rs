@@ -496,6 +496,7 @@ impl Model {
                 }
                 Some(owner) => {
                     self.agents[a].owner = owner;
+                    self.agents[a].heir = self.agents[a].heir.filter(|heir| *heir != owner);
                     let rank_of = |m: usize| self.members[m].role.map_or(0, rank);
                     let acts_on = |saw: &Option<usize>| match saw {
                         Some(saw) => *saw != m && rank_of(*saw) >= rank_of(owner),

@@ -412,6 +412,7 @@ impl Maps {
             AgentChange::SetOwner(id, owner, state, receipt) => {
                 let found = self.agents.get_mut(id).filter(|a| !ended(a)).ok_or(())?;
                 (found.owner, found.state) = (*owner, *state);
+                found.heir = found.heir.filter(|heir| heir != owner);
                 receipt.iter().for_each(|receipt| self.line(*receipt, "agent", id.to_string()));
             }
             AgentChange::Forget(member) => {

@@ -492,6 +492,7 @@ impl Model {
                     return Refused;
                 }
                 self.agents[a].owner = o;
+                self.agents[a].heir = self.agents[a].heir.filter(|heir| *heir != o);
                 if self.agents[a].state == AgentState::Orphaned {
                     // What a person stopped is let go on by a person.
                     let stopped = self.agents[a].stopped;
