@@ -324,6 +324,10 @@ pub fn update(
     let change = RoleChange::Update(is.id, is.rank, is.permissions.clone(), is.giving);
     let plan = Plan::because(organization, cause).then(event, change);
     let cause = moment.apply(tx, &plan).map_err(rank_taken)?.cause;
+    if (is.rank, is.giving) == (was.rank, was.giving) {
+        // What a role allows is looked up where it is asked: nobody's access hangs on it.
+        return Ok((is, Carried::Out));
+    }
     let touched = mapping::affected_by_role(tx, organization, &is.slug, listed())?;
     let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
     Ok((is, carried))

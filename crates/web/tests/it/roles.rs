@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::people::{directory, person, stored};
 use crate::support::{Scene, holds_the_common_rules, id, refused, slugs};
 
 const ROLES: &str = "/api/v1/organizations/acme/roles";
@@ -106,4 +107,30 @@ async fn whoever_is_known_may_ask_which_permissions_there_are() {
     assert_eq!(page["items"], json!(must));
     let (status, _) = scene.bench.call("GET", "/api/v1/permissions", "pc_key_nonsense", Value::Null).await;
     assert_eq!(status, 401);
+}
+
+#[tokio::test]
+async fn what_a_role_allows_counts_at_once_and_makes_nobodys_access_older_than_the_rules() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let role = scene.made(ROLES, json!({ "slug": "crew", "rank": 250, "permissions": ["use"] })).await;
+    let wish = json!({ "kind": "scim", "name": "Okta", "default_role": "crew" });
+    let made = scene.made("/api/v1/organizations/acme/directories", wish).await;
+    let told: Vec<_> =
+        (0..501).map(|n| person(&scene.bench, org, directory(&made), &format!("p{n}@acme.test"))).collect();
+    let number = || stored(&scene.bench, org, told[0].membership).rules_number;
+    let before = number();
+    let one = format!("{ROLES}/{}", id(&role));
+    let keys = format!("/api/v1/organizations/acme/members/{}/keys", told[0].membership);
+    let key = scene.made(&keys, json!({ "name": "laptop" })).await;
+    let (status, changed) =
+        scene.root("PATCH", &one, json!({ "permissions": ["use", "members.read"] })).await;
+    assert_eq!((status, &changed["rules_pending"]), (200, &json!(false)), "{changed}");
+    scene.bench.portcullis().step_rules().await.unwrap();
+    assert_eq!(number(), before, "nobody is looked at anew");
+    let key = key["token"].as_str().unwrap();
+    let members = "/api/v1/organizations/acme/members";
+    assert_eq!(scene.bench.call("GET", members, key, Value::Null).await.0, 200, "it counts all the same");
+    let (_, changed) = scene.root("PATCH", &one, json!({ "rank": 260 })).await;
+    assert_eq!(changed["rules_pending"], json!(true), "{changed}");
 }
