@@ -25,7 +25,7 @@ explained! {
         ConnectionsRead = "connections.read", "See sign-in connections.";
         ConnectionsWrite = "connections.write", "Make, change and delete sign-in connections.";
         MappingsRead = "mappings.read", "See mappings and previews.";
-        MappingsWrite = "mappings.write", "Make, change and delete mappings to roles below one's own rank.";
+        MappingsWrite = "mappings.write", "Make, change and delete mappings to roles up to one's own rank.";
         GrantsRead = "grants.read", "See grants.";
         GrantsWrite = "grants.write", "Give and take roles up to one's own rank.";
         InvitationsRead = "invitations.read", "See invitations.";
