@@ -3,7 +3,6 @@
 //! An agent acts with its owner's role. So whoever may steer it may do so for that owner: with `agents.write` up to
 //! their own rank, for themselves with `use`, and as a lead for the people of teams where their team role is `admin`.
 
-use portcullis_domain::Refusal;
 use portcullis_domain::agent::{Agent, AgentOrder, AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
@@ -15,14 +14,16 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, TokenEnd, TokenKind};
+use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::token::TokenView;
 use portcullis_store::{Tx, agent, membership as rows, token};
 use serde_json::json;
 
 use crate::caller::Caller;
+use crate::error::inconsistent;
 use crate::lead::{as_lead, leads};
 use crate::member_key::{NewKey, environment_of};
-use crate::membership::{active, held, must_be_active, must_not_outrank};
+use crate::membership::{active, held, known, must_be_active, must_not_outrank};
 use crate::noun::Noun;
 use crate::token::{Draft, Issued, end_one, issue_named};
 use crate::{Moment, ServiceError};
@@ -99,11 +100,10 @@ fn may_see(caller: &Caller, owner: &Membership) -> Result<(), ServiceError> {
     caller.may(Permission::AgentsRead, owner.organization)
 }
 
-fn owner_of(tx: &mut Tx<'_>, agent: &Agent) -> Result<Membership, ServiceError> {
-    let owner = rows::find(tx, agent.organization, agent.owner)?;
-    owner.ok_or_else(|| {
-        portcullis_store::StoreError::Inconsistent(format!("agent `{}` has no owner", agent.id)).into()
-    })
+/// The owner of an agent, with access as it is now.
+fn owner_of(tx: &mut Tx<'_>, agent: &Agent, now: Timestamp) -> Result<Membership, ServiceError> {
+    let owner = known(tx, agent.organization, agent.owner, now)?;
+    owner.ok_or_else(|| inconsistent(format!("agent `{}` has no owner", agent.id)))
 }
 
 fn stored(tx: &mut Tx<'_>, organization: OrganizationId, id: AgentId) -> Result<Agent, ServiceError> {
@@ -153,9 +153,10 @@ pub fn find(
     tx: &mut Tx<'_>,
     caller: &Caller,
     (organization, id): (OrganizationId, AgentId),
+    now: Timestamp,
 ) -> Result<Agent, ServiceError> {
     let found = stored(tx, organization, id)?;
-    let owner = owner_of(tx, &found)?;
+    let owner = owner_of(tx, &found, now)?;
     may_see(caller, &owner)?;
     Ok(found)
 }
@@ -169,6 +170,7 @@ pub fn list(
     caller: &Caller,
     organization: OrganizationId,
     (after, limit): (&str, i64),
+    now: Timestamp,
 ) -> Result<AgentPage, ServiceError> {
     if caller.may(Permission::AgentsRead, organization).is_ok() {
         let found = agent::list(tx, organization, Some(after), limit.saturating_add(1))?;
@@ -179,7 +181,7 @@ pub fn list(
     };
     caller.may(Permission::Use, organization)?;
     if as_lead(caller, organization).is_some() {
-        return list_of_lead(tx, caller, organization, (after, limit));
+        return list_of_lead(tx, caller, organization, (after, limit), now);
     }
     let found =
         agent::list_of_owner(tx, organization, member.membership, Some(after), limit.saturating_add(1))?;
@@ -199,6 +201,7 @@ fn list_of_lead(
     caller: &Caller,
     organization: OrganizationId,
     (after, limit): (&str, i64),
+    now: Timestamp,
 ) -> Result<AgentPage, ServiceError> {
     let most = usize::try_from(limit).unwrap_or(0);
     let mut items = Vec::new();
@@ -216,7 +219,7 @@ fn list_of_lead(
             }
             looked_at += 1;
             last = Some(found.id);
-            let owner = owner_of(tx, &found)?;
+            let owner = owner_of(tx, &found, now)?;
             if may_see(caller, &owner).is_ok() {
                 items.push(found);
             }
@@ -329,7 +332,7 @@ pub fn update(
         after.name = name(text)?;
     }
     if patch.environment.is_some() {
-        let owner = owner_of(tx, &before)?;
+        let owner = owner_of(tx, &before, moment.now)?;
         after.environment = environment_of(&owner, patch.environment.clone())?;
         caller.may_act_in(&after.environment)?;
     }
@@ -543,8 +546,9 @@ pub fn list_keys(
     caller: &Caller,
     (organization, id): (OrganizationId, AgentId),
     (after, limit): (&str, i64),
+    now: Timestamp,
 ) -> Result<Vec<TokenView>, ServiceError> {
-    find(tx, caller, (organization, id))?;
+    find(tx, caller, (organization, id), now)?;
     Ok(token::list_of_kind(tx, organization, (Holder::Agent(id), TokenKind::AgentKey), after, limit)?)
 }
 
@@ -557,8 +561,9 @@ pub fn find_key(
     caller: &Caller,
     (organization, id): (OrganizationId, AgentId),
     key: TokenId,
+    now: Timestamp,
 ) -> Result<TokenView, ServiceError> {
-    find(tx, caller, (organization, id))?;
+    find(tx, caller, (organization, id), now)?;
     token::find(tx, organization, key)?
         .filter(|t| t.kind == TokenKind::AgentKey && t.holder == Holder::Agent(id))
         .ok_or(ServiceError::NotFound(Noun::Key))
@@ -579,7 +584,7 @@ pub fn revoke_key(
     let (agent, owner) = held_with_owner(tx, moment, (organization, id))?;
     may_steer(tx, caller, &owner)?;
     caller.may_act_in(&agent.environment)?;
-    let found = find_key(tx, caller, (organization, id), key)?;
+    let found = find_key(tx, caller, (organization, id), key, moment.now)?;
     end_one(tx, moment, organization, &found, cause)
 }
 

@@ -12,7 +12,7 @@ use portcullis_store::{Tx, token};
 
 use crate::caller::Caller;
 use crate::lead::{leads, may_manage};
-use crate::membership::{must_be_active, settled};
+use crate::membership::{known, must_be_active, settled};
 use crate::noun::Noun;
 use crate::token::{Draft, Issued, end_one, issue_named};
 use crate::{Moment, ServiceError};
@@ -104,8 +104,9 @@ pub fn list(
     caller: &Caller,
     (organization, id): (OrganizationId, MembershipId),
     (after, limit): (&str, i64),
+    now: Timestamp,
 ) -> Result<Vec<TokenView>, ServiceError> {
-    let member = member_for(tx, caller, (organization, id), Permission::KeysRead)?;
+    let member = member_for(tx, caller, (organization, id), Permission::KeysRead, now)?;
     Ok(token::list_of_kind(
         tx,
         organization,
@@ -124,8 +125,9 @@ pub fn find(
     caller: &Caller,
     (organization, id): (OrganizationId, MembershipId),
     key: TokenId,
+    now: Timestamp,
 ) -> Result<TokenView, ServiceError> {
-    let member = member_for(tx, caller, (organization, id), Permission::KeysRead)?;
+    let member = member_for(tx, caller, (organization, id), Permission::KeysRead, now)?;
     key_of(tx, &member, key)
 }
 
@@ -141,11 +143,7 @@ pub fn revoke(
     key: TokenId,
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let member = match crate::membership::find(tx, organization, id, moment.now) {
-        Err(ServiceError::NotFound(Noun::Member)) => None,
-        found => Some(found?),
-    };
-    let member = known_to(tx, caller, (organization, id), member, Permission::KeysWrite)?;
+    let member = member_for(tx, caller, (organization, id), Permission::KeysWrite, moment.now)?;
     let found = key_of(tx, &member, key)?;
     if let Some(environment) = &found.environment {
         caller.may_act_in(environment)?;
@@ -153,24 +151,15 @@ pub fn revoke(
     end_one(tx, moment, organization, &found, cause)
 }
 
+/// The member, if the caller may have to do with their keys. Who may not ask hears the same of every member.
 fn member_for(
     tx: &mut Tx<'_>,
     caller: &Caller,
     (organization, id): (OrganizationId, MembershipId),
     permission: Permission,
+    now: Timestamp,
 ) -> Result<Membership, ServiceError> {
-    let found = portcullis_store::membership::find(tx, organization, id)?;
-    known_to(tx, caller, (organization, id), found, permission)
-}
-
-/// The member, if the caller may have to do with their keys. Who may not ask hears the same of every member.
-fn known_to(
-    tx: &mut Tx<'_>,
-    caller: &Caller,
-    (organization, id): (OrganizationId, MembershipId),
-    found: Option<Membership>,
-    permission: Permission,
-) -> Result<Membership, ServiceError> {
+    let found = known(tx, organization, id, now)?;
     let is_led = found.as_ref().is_some_and(|member| leads(caller, member));
     if caller.membership() != Some(id) && !is_led {
         caller.may(permission, organization)?;

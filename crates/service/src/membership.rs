@@ -64,9 +64,22 @@ pub fn find(
     id: MembershipId,
     now: Timestamp,
 ) -> Result<Membership, ServiceError> {
+    known(tx, organization, id, now)?.ok_or(ServiceError::NotFound(NOUN))
+}
+
+/// The same, if there is one.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn known(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MembershipId,
+    now: Timestamp,
+) -> Result<Option<Membership>, ServiceError> {
     let number = facts::rules_number(tx, organization)?;
-    let found = membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
-    refreshed(tx, found, number, now)
+    let found = membership::find(tx, organization, id)?;
+    found.map(|found| refreshed(tx, found, number, now)).transpose()
 }
 
 /// A member whom the caller may see, with access as it is now: with that permission anybody, as a lead the people of
@@ -81,9 +94,7 @@ pub fn show(
     permission: Permission,
     now: Timestamp,
 ) -> Result<Membership, ServiceError> {
-    let number = facts::rules_number(tx, organization)?;
-    let found = membership::find(tx, organization, id)?;
-    let found = found.map(|found| refreshed(tx, found, number, now)).transpose()?;
+    let found = known(tx, organization, id, now)?;
     lead::may_see(caller, organization, permission, found)
 }
 

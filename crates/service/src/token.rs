@@ -2,6 +2,7 @@
 
 mod issuing;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::cause::Cause;
 use portcullis_domain::directory::Directory;
 use portcullis_domain::id::{OrganizationId, TokenId};
@@ -9,13 +10,13 @@ use portcullis_domain::membership::Membership;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::token::Holder;
 use portcullis_store::token::TokenView;
-use portcullis_store::{Tx, agent, directory, membership, token};
+use portcullis_store::{Tx, agent, directory, token};
 
 use crate::agent::may_steer;
 use crate::caller::Caller;
 use crate::directory::may_speak_for;
 use crate::lead::may_manage;
-use crate::membership::must_not_outrank;
+use crate::membership::{known, must_not_outrank};
 use crate::noun::Noun;
 use crate::{Moment, ServiceError};
 
@@ -34,11 +35,16 @@ enum Behind {
     Nobody,
 }
 
-fn behind(tx: &mut Tx<'_>, organization: OrganizationId, holder: Holder) -> Result<Behind, ServiceError> {
+fn behind(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    holder: Holder,
+    now: Timestamp,
+) -> Result<Behind, ServiceError> {
     let found = match holder {
-        Holder::Membership(id) => membership::find(tx, organization, id)?.map(Behind::Member),
+        Holder::Membership(id) => known(tx, organization, id, now)?.map(Behind::Member),
         Holder::Agent(id) => match agent::find(tx, organization, id)? {
-            Some(agent) => membership::find(tx, organization, agent.owner)?.map(Behind::AgentOf),
+            Some(agent) => known(tx, organization, agent.owner, now)?.map(Behind::AgentOf),
             None => None,
         },
         Holder::Directory(id) => directory::find(tx, organization, id)?.map(Behind::Directory),
@@ -52,13 +58,14 @@ fn may_see(
     caller: &Caller,
     organization: OrganizationId,
     holder: Option<Holder>,
+    now: Timestamp,
 ) -> Result<(), ServiceError> {
     let read = caller.may(Permission::TokensRead, organization);
     if read.is_ok() {
         return Ok(());
     }
     let Some(holder) = holder else { return read };
-    let own = match behind(tx, organization, holder)? {
+    let own = match behind(tx, organization, holder, now)? {
         Behind::Member(member) => {
             caller.membership() == Some(member.id)
                 || may_manage(tx, caller, &member, Permission::TokensRead).is_ok()
@@ -80,9 +87,10 @@ pub fn list(
     organization: OrganizationId,
     holder: &str,
     (after, limit): (&str, i64),
+    now: Timestamp,
 ) -> Result<Vec<TokenView>, ServiceError> {
     let named = holder.parse().ok();
-    may_see(tx, caller, organization, named)?;
+    may_see(tx, caller, organization, named, now)?;
     if named.is_none() && !holder.is_empty() {
         // What cannot be a holder has no tokens, like an unknown one.
         return Ok(Vec::new());
@@ -99,9 +107,10 @@ pub fn find(
     caller: &Caller,
     organization: OrganizationId,
     id: TokenId,
+    now: Timestamp,
 ) -> Result<TokenView, ServiceError> {
     let found = token::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Token))?;
-    may_see(tx, caller, organization, Some(found.holder))?;
+    may_see(tx, caller, organization, Some(found.holder), now)?;
     Ok(found)
 }
 
@@ -121,7 +130,7 @@ pub fn revoke(
 ) -> Result<(), ServiceError> {
     let found = token::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Token))?;
     let write = caller.may(Permission::TokensWrite, organization);
-    match behind(tx, organization, found.holder)? {
+    match behind(tx, organization, found.holder, moment.now)? {
         Behind::Member(member) if caller.membership() == Some(member.id) => {}
         Behind::Member(member) => may_manage(tx, caller, &member, Permission::TokensWrite)?,
         Behind::AgentOf(owner) => {

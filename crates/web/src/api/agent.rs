@@ -234,7 +234,7 @@ async fn list(
     let (limit, after) = wanted.bounds::<AgentId>()?;
     let found = app
         .portcullis()
-        .read(move |tx, _| agent::list(tx, &scope.caller, organization, (&after, limit)))
+        .read(move |tx, now| agent::list(tx, &scope.caller, organization, (&after, limit), now))
         .await?;
     Ok(Json(Page {
         items: found.items.iter().map(AgentWire::of).collect(),
@@ -270,7 +270,7 @@ async fn show(
     Path((_, agt)): Path<(String, String)>,
 ) -> Result<Json<AgentWire>, Problem> {
     let about = (scope.organization.id, id(&agt, NOUN)?);
-    let found = app.portcullis().read(move |tx, _| agent::find(tx, &scope.caller, about)).await?;
+    let found = app.portcullis().read(move |tx, now| agent::find(tx, &scope.caller, about, now)).await?;
     Ok(Json(AgentWire::of(&found)))
 }
 
@@ -370,7 +370,7 @@ async fn list_keys(
     let (limit, after) = wanted.bounds::<TokenId>()?;
     let found = app
         .portcullis()
-        .read(move |tx, _| agent::list_keys(tx, &scope.caller, about, (&after, limit + 1)))
+        .read(move |tx, now| agent::list_keys(tx, &scope.caller, about, (&after, limit + 1), now))
         .await?;
     Ok(Json(page(&found, limit)))
 }
@@ -398,7 +398,8 @@ async fn show_key(
     Path((_, agt, tok)): Path<(String, String, String)>,
 ) -> Result<Json<TokenWire>, Problem> {
     let (about, key) = ((scope.organization.id, id(&agt, NOUN)?), id(&tok, Noun::Key)?);
-    let found = app.portcullis().read(move |tx, _| agent::find_key(tx, &scope.caller, about, key)).await?;
+    let found =
+        app.portcullis().read(move |tx, now| agent::find_key(tx, &scope.caller, about, key, now)).await?;
     Ok(Json(TokenWire::of(&found)))
 }
 

@@ -78,7 +78,7 @@ async fn list(
     let (limit, after) = wanted.bounds::<TokenId>()?;
     let found = app
         .portcullis()
-        .read(move |tx, _| member_key::list(tx, &scope.caller, about, (&after, limit + 1)))
+        .read(move |tx, now| member_key::list(tx, &scope.caller, about, (&after, limit + 1), now))
         .await?;
     Ok(Json(page(&found, limit)))
 }
@@ -109,7 +109,8 @@ async fn show(
     Path((_, mem, tok)): Path<(String, String, String)>,
 ) -> Result<Json<TokenWire>, Problem> {
     let (about, key) = ((scope.organization.id, id(&mem, Noun::Member)?), id(&tok, Noun::Key)?);
-    let found = app.portcullis().read(move |tx, _| member_key::find(tx, &scope.caller, about, key)).await?;
+    let found =
+        app.portcullis().read(move |tx, now| member_key::find(tx, &scope.caller, about, key, now)).await?;
     Ok(Json(TokenWire::of(&found)))
 }
 

@@ -147,7 +147,7 @@ async fn list(
     let organization = scope.organization.id;
     let found = app
         .portcullis()
-        .read(move |tx, _| token::list(tx, &scope.caller, organization, &holder, (&after, limit + 1)))
+        .read(move |tx, now| token::list(tx, &scope.caller, organization, &holder, (&after, limit + 1), now))
         .await?;
     Ok(Json(page(&found, limit)))
 }
@@ -158,8 +158,10 @@ async fn show(
     Path((_, tok)): Path<(String, String)>,
 ) -> Result<Json<TokenWire>, Problem> {
     let (organization, token) = (scope.organization.id, id(&tok, Noun::Token)?);
-    let found =
-        app.portcullis().read(move |tx, _| token::find(tx, &scope.caller, organization, token)).await?;
+    let found = app
+        .portcullis()
+        .read(move |tx, now| token::find(tx, &scope.caller, organization, token, now))
+        .await?;
     Ok(Json(TokenWire::of(&found)))
 }
 

@@ -1,6 +1,10 @@
 //! What a lead may do with the people of the teams that they administer, and where it ends.
 
-use portcullis_domain::id::{DirectoryGroupId, DirectoryId, MembershipId};
+use portcullis_domain::audit::{Action, EventDraft};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::{MappingChange, OrganizationChange};
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, MappingId, MembershipId};
+use portcullis_domain::plan::Plan;
 use portcullis_service::provisioning::{GroupSaid, Speaker, change_group};
 use serde_json::{Value, json};
 
@@ -241,4 +245,47 @@ async fn a_lead_sees_and_ends_keys_and_tokens_of_the_people_below_them_and_issue
         refused(teams.lead("DELETE", &format!("{ACME}/tokens/{token}"), Value::Null).await, 403, code);
         assert_eq!(me(&secret).await, 200);
     }
+}
+
+#[tokio::test]
+async fn whoever_left_the_team_is_out_of_the_leads_reach_before_a_change_of_rules_is_stored() {
+    let teams = Teams::new().await;
+    let (scene, org) = (&teams.scene, teams.scene.owner.organization);
+    let agents = format!("{ACME}/agents");
+    let agent = json!({ "name": "bot", "owner": teams.ada.membership.to_string() });
+    let agent = format!("{agents}/{}", id(&scene.made(&agents, agent).await));
+    let agent_key = id(&scene.made(&format!("{agent}/keys"), json!({ "name": "run" })).await);
+    let (key, _) = teams.key_of(&teams.ada).await;
+    let token = |id: &str| format!("{ACME}/tokens/{id}");
+    let ways = [
+        ("GET", agent.clone()),
+        ("GET", format!("{agent}/keys")),
+        ("GET", keys(teams.ada.membership)),
+        ("GET", format!("{}/{key}", keys(teams.ada.membership))),
+        ("GET", token(&key)),
+        ("GET", token(&agent_key)),
+        ("DELETE", token(&key)),
+        ("DELETE", format!("{agent}/keys/{agent_key}")),
+        ("DELETE", token(&agent_key)),
+        ("DELETE", agent.clone()),
+    ];
+    for (method, path) in ways.iter().filter(|(method, _)| *method == "GET") {
+        assert_eq!(teams.lead(method, path, Value::Null).await.0, 200, "{method} {path}");
+    }
+    // As where it touches more people than one transaction carries: nobody is settled yet.
+    let mappings = scene.all(&format!("{ACME}/mappings")).await;
+    let eng = mappings.iter().find(|m| m["group"]["display_name"] == json!("Eng")).unwrap();
+    let eng: MappingId = id(eng).parse().unwrap();
+    scene.bench.write(move |tx, moment| {
+        let changes = vec![MappingChange::Delete(eng).into(), OrganizationChange::RaiseRules(org).into()];
+        let event = EventDraft::new(Action::MappingDeleted, eng);
+        moment.apply(tx, &Plan::because(org, Cause::system()).then_all(event, changes))?;
+        Ok(())
+    });
+    for (method, path) in &ways {
+        let answer = teams.lead(method, path, Value::Null).await;
+        assert_eq!(answer.0, 403, "{method} {path}: {}", answer.1);
+    }
+    let (_, seen) = teams.lead("GET", &agents, Value::Null).await;
+    assert_eq!(seen["items"], json!([]), "{seen}");
 }
