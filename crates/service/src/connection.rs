@@ -35,7 +35,7 @@ use crate::noun::Noun;
 use crate::oidc::preset;
 use crate::organization::must_live;
 use crate::role::{must_not_outgrow, must_not_stand_above, named};
-use crate::rules::{after_rule_change, listed};
+use crate::rules::{Higher, after_rule_change, listed};
 use crate::saml::key::NewKey;
 use crate::{Moment, Portcullis, ServiceError, Surroundings};
 
@@ -250,9 +250,9 @@ pub fn create(
 /// Changes a connection. `change` turns what is set into what is wanted.
 ///
 /// # Errors
-/// As [`create`], and [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the default role that goes, and for what
-/// whoever comes just in time would have; [`ServiceError::ProviderChosenBelow`] for a default role above whoever chose a
-/// provider that waits for an owner.
+/// As [`create`], and [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the default role that goes, for somebody
+/// above the caller who would be suspended or end by that, and for what whoever comes just in time would have;
+/// [`ServiceError::ProviderChosenBelow`] for a default role above whoever chose a provider that waits for an owner.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -317,14 +317,20 @@ pub fn update(
         let claims = Directory { default_role: wanted.default_role.clone(), ..claims };
         changes.push(DirectoryChange::Update(claims).into());
     }
+    let touched = mapping::affected_by_directory(tx, old.claims_directory, listed())?;
+    let lives_by_it = (organization, old.claims_directory);
+    let higher =
+        default_changed.then(|| Higher::of(tx, caller, lives_by_it, &touched, moment.now)).transpose()?;
     let plan = told::planned(Plan::because(organization, cause), event, (changes, provider.beside));
     let cause = moment.apply(tx, &plan)?.cause;
     let after = view(tx, new)?;
     let reads_now = reads(&after);
     forget(tx, moment, &old, (&read_before, &reads_now), cause)?;
     if default_changed || reads_now != read_before {
-        let touched = mapping::affected_by_directory(tx, old.claims_directory, listed())?;
         after_rule_change(tx, moment, organization, &touched, cause)?;
+    }
+    if let Some(higher) = higher {
+        higher.must_live_on(tx, organization, moment.now)?;
     }
     Ok(after)
 }

@@ -26,7 +26,7 @@ use crate::caller::Caller;
 use crate::noun::Noun;
 use crate::organization::must_live;
 use crate::role::{mappable, must_not_outgrow, must_not_stand_above, named};
-use crate::rules::{Carried, after_rule_change, listed};
+use crate::rules::{Carried, Higher, after_rule_change, listed};
 use crate::token::Issued;
 use crate::{Moment, ServiceError};
 
@@ -146,7 +146,8 @@ pub fn create(
 /// Changes a directory, and everybody whom that touches.
 ///
 /// # Errors
-/// As [`create`]; [`ServiceError::TokenSeenBelow`] if whoever saw a token of it stands below the default role.
+/// As [`create`]; [`ServiceError::TokenSeenBelow`] if whoever saw a token of it stands below the default role;
+/// [`portcullis_domain::Refusal::AboveOwnRank`] for somebody above the caller who would be suspended or end.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -192,13 +193,16 @@ pub fn update(
     let event = EventDraft::new(Action::DirectoryUpdated, is.id)
         .with(json!({ "from": shown(&was), "to": shown(&is) }));
     let plan = Plan::because(organization, cause).then(event, DirectoryChange::Update(is.clone()));
-    let cause = moment.apply(tx, &plan)?.cause;
     let as_before = |d: &Directory| (d.default_role.clone(), d.settle_s, d.nested_at);
     if as_before(&is) == as_before(&was) {
+        moment.apply(tx, &plan)?;
         return Ok((is, Carried::Out));
     }
     let touched = mapping::affected_by_directory(tx, is.id, listed())?;
+    let higher = Higher::of(tx, caller, (organization, is.id), &touched, moment.now)?;
+    let cause = moment.apply(tx, &plan)?.cause;
     let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
+    higher.must_live_on(tx, organization, moment.now)?;
     Ok((is, carried))
 }
 

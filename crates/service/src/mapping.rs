@@ -25,7 +25,7 @@ use crate::caller::Caller;
 use crate::claims::claim_key;
 use crate::noun::Noun;
 use crate::role::{mappable, must_not_outgrow, must_not_stand_above};
-use crate::rules::{Carried, MAX_AT_ONCE, after_rule_change, listed};
+use crate::rules::{Carried, Higher, MAX_AT_ONCE, after_rule_change, listed};
 use crate::{Moment, ServiceError, directory, environment, team};
 
 /// The most people on one page of a preview: each is resolved twice.
@@ -142,7 +142,8 @@ pub fn create(
 /// `changed` says what it is to be, from what it is.
 ///
 /// # Errors
-/// As [`create`]; [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the role that it gave, too.
+/// As [`create`]; [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the role that it gave, too, and for somebody
+/// above the caller who would be suspended or end.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -169,15 +170,18 @@ pub fn update(
         // INVARIANT: what somebody keeps of a group is what a mapping gives that is about it.
         changes.push(HoldChange::DropMapping(is.id).into());
     }
+    let higher = Higher::of(tx, caller, (organization, was.directory), &touched, moment.now)?;
     let plan = Plan::because(organization, cause).then_all(event(Action::MappingUpdated, &is), changes);
     let carried = carry_out(tx, moment, &plan, &touched)?;
+    higher.must_live_on(tx, organization, moment.now)?;
     Ok((is, carried))
 }
 
 /// Deletes a mapping, and takes what it gave.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the role that it gives.
+/// [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the role that it gives, and for somebody above the caller who
+/// would be suspended or end.
 pub fn delete(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -192,8 +196,9 @@ pub fn delete(
     let touched = touched(tx, &found)?;
     let changes = vec![HoldChange::DropMapping(found.id).into(), MappingChange::Delete(found.id).into()];
     let plan = Plan::because(organization, cause).then_all(event(Action::MappingDeleted, &found), changes);
+    let higher = Higher::of(tx, caller, (organization, found.directory), &touched, moment.now)?;
     carry_out(tx, moment, &plan, &touched)?;
-    Ok(())
+    higher.must_live_on(tx, organization, moment.now)
 }
 
 /// Refuses a mapping by which whoever saw a token of its directory could give themselves more than they have.

@@ -10,8 +10,11 @@ use std::sync::Mutex;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{MembershipChange, OrganizationChange};
-use portcullis_domain::id::{DirectoryUserId, EventId, MembershipId, OrganizationId};
+use portcullis_domain::id::{DirectoryId, DirectoryUserId, EventId, MembershipId, OrganizationId};
+use portcullis_domain::membership::MembershipState;
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
+use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
 use portcullis_store::membership::Since;
 use portcullis_store::row::bound;
@@ -19,7 +22,9 @@ use portcullis_store::{Tx, audit, directory_user, facts, membership, organizatio
 use serde_json::json;
 
 use crate::access::settle;
+use crate::caller::Caller;
 use crate::left_out::LeftOut;
+use crate::membership::{find as find_member, rank_of};
 use crate::{Moment, ServiceError};
 
 /// The most memberships that a rule change carries out in its own transaction, and the size of a job's chunk.
@@ -66,6 +71,67 @@ pub fn after_rule_change(
         settle(tx, moment, id, cause)?;
     }
     Ok(Carried::Out)
+}
+
+/// People who stand above whoever changes a rule, and what they were worth before it: a rule that gives them life is not taken
+/// from below them.
+pub(crate) struct Higher(Vec<(MembershipId, MembershipState)>);
+
+impl Higher {
+    /// Those of the touched who stand above the caller. Where they are more than are carried out at once, they are looked for
+    /// among those whom the directory governs: nobody else's life hangs on its rules.
+    ///
+    /// # Errors
+    /// [`Refusal::AboveOwnRank`] where more of those stand above than are looked at; [`ServiceError::Store`].
+    pub(crate) fn of(
+        tx: &mut Tx<'_>,
+        caller: &Caller,
+        (organization, directory): (OrganizationId, DirectoryId),
+        touched: &[MembershipId],
+        now: Timestamp,
+    ) -> Result<Self, ServiceError> {
+        let mut above = Vec::new();
+        if caller.rank() == Rank::ROOT {
+            return Ok(Self(above));
+        }
+        let governed;
+        let mut looked_at = touched;
+        if touched.len() > MAX_AT_ONCE {
+            let of = (organization, directory);
+            governed = membership::governed_above(tx, of, caller.rank(), listed())?;
+            if governed.len() > MAX_AT_ONCE {
+                return Err(Refusal::AboveOwnRank.into());
+            }
+            looked_at = &governed;
+        }
+        for id in looked_at {
+            let member = find_member(tx, organization, *id, now)?;
+            if rank_of(tx, organization, member.role())? > caller.rank() {
+                above.push((*id, member.access.state));
+            }
+        }
+        Ok(Self(above))
+    }
+
+    /// Refuses what suspended or ended one of them. The transaction is undone by it.
+    ///
+    /// # Errors
+    /// [`Refusal::AboveOwnRank`]; [`ServiceError::Store`].
+    pub(crate) fn must_live_on(
+        &self,
+        tx: &mut Tx<'_>,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        for (id, before) in &self.0 {
+            let after = find_member(tx, organization, *id, now)?.access.state;
+            let has_ended = after == MembershipState::Deprovisioned;
+            if after != *before && (*before == MembershipState::Active || has_ended) {
+                return Err(Refusal::AboveOwnRank.into());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Raises the rules number: for a change that touches more than is carried out at once, or more than is counted.

@@ -3,6 +3,7 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 
 use super::read;
@@ -14,6 +15,13 @@ const GOVERNED_BY: Statement = Statement::read(
     "membership.governed_by",
     "SELECT id FROM memberships WHERE governed_by = $2 AND organization = $1 AND state <> 'deprovisioned' \
      AND id > $3 ORDER BY id LIMIT $4",
+);
+// The roles above a rank are few, and so are those who have them: `CROSS JOIN` has SQLite begin there.
+const GOVERNED_ABOVE: Statement = Statement::read(
+    "membership.governed_above",
+    "SELECT m.id FROM roles r CROSS JOIN memberships m WHERE r.organization = $1 AND r.rank > $3 \
+     AND m.organization = r.organization AND m.role = r.slug AND m.governed_by = $2 AND m.state <> 'deprovisioned' \
+     ORDER BY m.id LIMIT $4",
 );
 // Who names an address is served by `LIST_BY_EMAIL`, so `$3` is empty here: it stands for the parameters to be the same.
 const LIST: Statement = Statement::read(
@@ -60,7 +68,8 @@ const STALE: Statement = Statement::read(
     "SELECT id FROM memberships WHERE organization = $1 AND rules_number < $2 ORDER BY rules_number, id LIMIT $3",
 );
 
-pub(crate) const ALL: &[&Statement] = &[&GOVERNED_BY, &LIST, &LIST_BY_EMAIL, &LIST_OF_LEAD, &DUE, &STALE];
+pub(crate) const ALL: &[&Statement] =
+    &[&GOVERNED_BY, &GOVERNED_ABOVE, &LIST, &LIST_BY_EMAIL, &LIST_OF_LEAD, &DUE, &STALE];
 
 /// What a list of members is narrowed to. Empty means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,6 +105,22 @@ pub fn governed_by(
     limit: i64,
 ) -> Result<Vec<MembershipId>, StoreError> {
     tx.rows(&GOVERNED_BY, params![organization, directory, after, limit])?
+        .iter()
+        .map(|r| r.parsed(0))
+        .collect()
+}
+
+/// Those of them whose role stands above that rank.
+///
+/// # Errors
+/// As [`super::find`].
+pub fn governed_above(
+    tx: &mut Tx<'_>,
+    (organization, directory): (OrganizationId, DirectoryId),
+    rank: Rank,
+    limit: i64,
+) -> Result<Vec<MembershipId>, StoreError> {
+    tx.rows(&GOVERNED_ABOVE, params![organization, directory, rank.number(), limit])?
         .iter()
         .map(|r| r.parsed(0))
         .collect()

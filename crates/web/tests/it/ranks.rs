@@ -1,14 +1,16 @@
 //! Nobody makes, changes or takes what is above their own rank: connections and directories, each refusal beside a
 //! neighbour that differs by one thing and passes.
 
+use portcullis_domain::id::DirectoryId;
 use portcullis_store::checkup;
 use portcullis_testkit::Persona;
 use serde_json::{Value, json};
 
-use crate::people::{directory, person};
+use crate::people::{Told, directory, group, person, standing};
 use crate::support::{Scene, id, refused};
 
 const CONNECTIONS: &str = "/api/v1/organizations/acme/connections";
+const MAPPINGS: &str = "/api/v1/organizations/acme/mappings";
 const DIRECTORIES: &str = "/api/v1/organizations/acme/directories";
 
 /// Somebody whose role has these permissions and stands at that rank.
@@ -90,7 +92,7 @@ async fn a_connection_that_gives_a_higher_role_is_neither_made_nor_deleted_from_
         let mapping = json!({
             "directory": made["claims_directory"], "group": { "external_id": "Engineering" }, "role": role,
         });
-        scene.made("/api/v1/organizations/acme/mappings", mapping).await;
+        scene.made(MAPPINGS, mapping).await;
         let one = format!("{CONNECTIONS}/{}", id(&made));
         assert_eq!(scene.as_of(&below, "DELETE", &one, Value::Null).await.0, status, "mapped to {role}");
     }
@@ -112,7 +114,7 @@ async fn whom_a_connection_makes_members_and_as_what_is_said_by_nobody_below_wha
         let mapping = json!({
             "directory": made["claims_directory"], "group": { "external_id": "Engineering" }, "role": role,
         });
-        scene.made("/api/v1/organizations/acme/mappings", mapping).await;
+        scene.made(MAPPINGS, mapping).await;
         let one = format!("{CONNECTIONS}/{}", id(&made));
         let answer = scene.as_of(&below, "PATCH", &one, json!({ "jit": true })).await;
         assert_eq!(answer.0, status, "whoever comes has {role}: {}", answer.1);
@@ -262,7 +264,7 @@ async fn whose_groups_and_how_long_they_count_is_said_by_nobody_below_what_they_
         let mapping = json!({
             "directory": made["id"], "group": { "external_id": "it-admins" }, "role": role,
         });
-        scene.made("/api/v1/organizations/acme/mappings", mapping).await;
+        scene.made(MAPPINGS, mapping).await;
         let one = format!("{DIRECTORIES}/{}", id(&made));
         for change in [json!({ "nested": true }), json!({ "settle_s": 86_400 })] {
             let answer = scene.as_of(&below, "PATCH", &one, change.clone()).await;
@@ -371,4 +373,106 @@ async fn proving_a_domain_takes_the_rank_of_the_highest_role_that_automation_giv
     refused(scene.as_of(&below, "POST", &verify, Value::Null).await, 403, "above_own_rank");
     let (status, proven) = scene.as_of(&above, "POST", &verify, Value::Null).await;
     assert_eq!((status, &proven["state"]), (200, &json!("proven")), "{proven}");
+}
+
+/// A directory that waits for nobody, where a mapping to a team alone lets the people of a group live; an owner and a
+/// member among them.
+async fn living_by_a_team(scene: &Scene) -> (Value, Value, [Told; 2]) {
+    let org = scene.owner.organization;
+    scene.made("/api/v1/organizations/acme/teams", json!({ "slug": "ops", "name": "Ops" })).await;
+    let wish = json!({ "kind": "scim", "name": "Okta", "settle_s": 0 });
+    let made = scene.made("/api/v1/organizations/acme/directories", wish).await;
+    let people =
+        ["olga@acme.test", "mia@acme.test"].map(|who| person(&scene.bench, org, directory(&made), who));
+    for (told, name) in people.iter().zip(["Owners", "Members"]) {
+        group(&scene.bench, org, directory(&made), name, &[told.user]);
+    }
+    let grant = json!({ "member": people[0].membership.to_string(), "role": "owner", "reason": "founder" });
+    scene.made("/api/v1/organizations/acme/grants", grant).await;
+    let role = json!({
+        "slug": "steward", "rank": 350,
+        "permissions": ["mappings.read", "mappings.write", "directories.read", "directories.write"],
+    });
+    scene.made("/api/v1/organizations/acme/roles", role).await;
+    let mapping = |name: &str| {
+        json!({
+            "directory": made["id"], "group": { "display_name": name }, "team": "ops", "team_role": "member",
+        })
+    };
+    let owners = scene.made(MAPPINGS, mapping("Owners")).await;
+    let members = scene.made(MAPPINGS, mapping("Members")).await;
+    (owners, members, people)
+}
+
+#[tokio::test]
+async fn whose_life_hangs_on_a_mapping_is_ended_by_nobody_who_stands_below_them() {
+    let scene = Scene::new();
+    let (owners, members, [olga, mia]) = living_by_a_team(&scene).await;
+    let org = scene.owner.organization;
+    let steward = scene.bench.member(org, "steward@acme.test", "steward");
+    let [owners, members] = [owners, members].map(|made| format!("{MAPPINGS}/{}", id(&made)));
+    let elsewhere = json!({ "group": { "display_name": "Nobody" } });
+    for by in [&steward, &scene.admin] {
+        refused(scene.as_of(by, "DELETE", &owners, Value::Null).await, 403, "above_own_rank");
+        refused(scene.as_of(by, "PATCH", &owners, elsewhere.clone()).await, 403, "above_own_rank");
+    }
+    assert_eq!(standing(&scene.bench, org, olga.membership), ("active".into(), Some("owner".into())));
+    let raised = json!({ "team_role": "admin" });
+    assert_eq!(scene.as_of(&steward, "PATCH", &owners, raised).await.0, 200, "that ends nobody");
+    assert_eq!(scene.as_of(&steward, "DELETE", &members, Value::Null).await.0, 204);
+    assert_eq!(standing(&scene.bench, org, mia.membership).0, "deprovisioned");
+    assert_eq!(
+        scene.as_of(&scene.owner, "DELETE", &owners, Value::Null).await.0,
+        204,
+        "as high as they stand"
+    );
+    assert_eq!(standing(&scene.bench, org, olga.membership).0, "deprovisioned");
+}
+
+#[tokio::test]
+async fn of_more_people_than_one_transaction_carries_nobody_above_is_ended_either() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let (owners, _, [olga, _]) = living_by_a_team(&scene).await;
+    let dir: DirectoryId = owners["directory"].as_str().unwrap().parse().unwrap();
+    let told: Vec<_> = (0..501).map(|n| person(&scene.bench, org, dir, &format!("p{n}@acme.test"))).collect();
+    let mut users: Vec<_> = told.iter().map(|t| t.user).collect();
+    users.push(olga.user);
+    group(&scene.bench, org, dir, "Everybody", &users);
+    let mut wish = owners.clone();
+    let fields = wish.as_object_mut().unwrap();
+    fields.retain(|name, _| ["directory", "team", "team_role"].contains(&name.as_str()));
+    wish["group"] = json!({ "display_name": "Everybody" });
+    let everybody = scene.made(MAPPINGS, wish).await;
+    let [owners, everybody] = [owners, everybody].map(|made| format!("{MAPPINGS}/{}", id(&made)));
+    assert_eq!(
+        scene.as_of(&scene.admin, "DELETE", &owners, Value::Null).await.0,
+        204,
+        "she is in the other, too"
+    );
+    refused(scene.as_of(&scene.admin, "DELETE", &everybody, Value::Null).await, 403, "above_own_rank");
+    let (_, member) = scene
+        .root("GET", &format!("/api/v1/organizations/acme/members/{}", olga.membership), Value::Null)
+        .await;
+    assert_eq!(member["state"], json!("active"), "{member}");
+}
+
+#[tokio::test]
+async fn whose_life_hangs_on_a_default_role_is_ended_by_nobody_who_stands_below_them() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let (_, _, _) = living_by_a_team(&scene).await;
+    let steward = scene.bench.member(org, "steward@acme.test", "steward");
+    let wish = json!({ "kind": "scim", "name": "Entra", "default_role": "viewer", "settle_s": 0 });
+    let made = scene.made("/api/v1/organizations/acme/directories", wish).await;
+    let una = person(&scene.bench, org, directory(&made), "una@acme.test");
+    let grant = json!({ "member": una.membership.to_string(), "role": "owner", "reason": "founder" });
+    let grant = scene.made("/api/v1/organizations/acme/grants", grant).await;
+    let one = format!("/api/v1/organizations/acme/directories/{}", id(&made));
+    let none = json!({ "default_role": null });
+    refused(scene.as_of(&steward, "PATCH", &one, none.clone()).await, 403, "above_own_rank");
+    let grant = format!("/api/v1/organizations/acme/grants/{}", id(&grant));
+    assert_eq!(scene.root("DELETE", &grant, Value::Null).await.0, 204);
+    assert_eq!(scene.as_of(&steward, "PATCH", &one, none).await.0, 200, "nobody above is left");
+    assert_eq!(standing(&scene.bench, org, una.membership).0, "deprovisioned");
 }
