@@ -267,9 +267,9 @@ fn end(
     Ok(ids.receipt)
 }
 
-/// Whoever was deleted by the directory that governed them is gone for good, whatever another one says of them: a provider
-/// that goes on to be answered as if they were active locks them out, unseen. An administrator hears of it.
-fn tell_of_others(
+/// Whoever was deleted by the directory that governed them, or with it, is gone for good, whatever another one says of them: a
+/// provider that goes on to be answered as if they were active locks them out, unseen. An administrator hears of it.
+pub(crate) fn tell_of_others(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     (organization, membership): (OrganizationId, MembershipId),

@@ -25,7 +25,7 @@ use portcullis_store::{Priority, Tx, directory, directory_user, facts, google, m
 use serde_json::json;
 
 use super::{NOUN, find, may_reach, must_reach, shown};
-use crate::access::off_board_member;
+use crate::access::{off_board_member, tell_of_others};
 use crate::caller::Caller;
 use crate::google::consent::withdraw;
 use crate::membership::{find as find_member, rank_of, settled};
@@ -228,6 +228,7 @@ pub(crate) fn end(
         for member in people {
             off_board_member(tx, moment, found.organization, member, "the directory was deleted", cause)?;
         }
+            tell_of_others(tx, moment, (found.organization, member), Some(found.id))?;
     } else {
         with.push(MembershipChange::LoseDirectory(found.id).into());
     }

@@ -362,3 +362,27 @@ async fn who_stays_keeps_what_the_directory_gave_and_not_what_another_one_gives(
     assert_eq!(scene.root("DELETE", &format!("{MAPPINGS}/{}", id(&mapping)), Value::Null).await.0, 204);
     assert_eq!(standing(&scene.bench, org, ada.membership).1, Some("member".into()), "by the grant");
 }
+
+#[tokio::test]
+async fn of_whom_another_directory_goes_on_to_tell_once_theirs_is_deleted_an_administrator_hears() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    scene.made(&format!("{ACME}/domains"), json!({ "domain": "acme.test", "vouched": true })).await;
+    let [governs, other] = [
+        scene.made(DIRECTORIES, scim(json!("member"))).await,
+        scene.made(DIRECTORIES, scim(json!("member"))).await,
+    ];
+    let ada = person(&scene.bench, org, directory(&governs), "ada@acme.test");
+    let told = person(&scene.bench, org, directory(&other), "ada@acme.test");
+    let bob = person(&scene.bench, org, directory(&governs), "bob@acme.test");
+    assert_eq!(told.membership, ada.membership, "two directories tell of one person");
+    let gone = format!("{DIRECTORIES}/{}?people=offboard", id(&governs));
+    assert_eq!(scene.root("DELETE", &gone, Value::Null).await.0, 204);
+    for who in [&ada, &bob] {
+        assert_eq!(standing(&scene.bench, org, who.membership).0, "deprovisioned");
+    }
+    let reviews = scene.all(&format!("{ACME}/reviews")).await;
+    let [review] = reviews.as_slice() else { panic!("one of them is told of elsewhere: {reviews:?}") };
+    assert_eq!(review["reason"], json!("ended_elsewhere"), "{review}");
+    assert_eq!(review["directory"], other["id"], "{review}");
+}
