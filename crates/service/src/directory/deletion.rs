@@ -38,7 +38,8 @@ use crate::{Moment, Portcullis, ServiceError};
 pub enum Governed {
     /// Nothing was said: it is deleted only if it governs nobody.
     Unsaid,
-    /// They stay as members of their own, with the role that it gives as a grant; the suspended stay suspended.
+    /// They stay as members of their own, with the role that it gives as a grant; the suspended stay suspended, and whoever
+    /// was kept out of `production` is suspended.
     Keep,
     /// They are off-boarded, each with a receipt.
     OffBoard,
@@ -227,8 +228,8 @@ pub(crate) fn end(
         people.sort();
         for member in people {
             off_board_member(tx, moment, found.organization, member, "the directory was deleted", cause)?;
-        }
             tell_of_others(tx, moment, (found.organization, member), Some(found.id))?;
+        }
     } else {
         with.push(MembershipChange::LoseDirectory(found.id).into());
     }
@@ -282,8 +283,9 @@ fn keep(
         EventDraft::new(Action::MemberAccessChanged, id).about(from.id).with(json!({ "kept_from": from.id }));
     let plan = Plan::because(from.organization, cause).restamp(restamp);
     let mut plan = plan.then(event, MembershipChange::Join(id, now));
-    if member.access.state == MembershipState::Suspended && member.suspended_at.is_none() {
-        // Somebody on the way out does not come back by this.
+    let is_going = member.access.state == MembershipState::Suspended && member.suspended_at.is_none();
+    if is_going || enters_production(tx, from, &member, now)? {
+        // Somebody on the way out does not come back by this, nor does it let anybody into `production`.
         let event =
             EventDraft::new(Action::MemberSuspended, id).about(from.id).with(json!({ "kept_from": from.id }));
         plan = plan.then(event, MembershipChange::SetSuspended(id, Some((now, caller.rank()))));
@@ -361,6 +363,27 @@ fn must_keep_everybody(tx: &mut Tx<'_>, moment: &Moment, from: &Directory) -> Re
         return Err(tx.try_again("the rules that give these people something have just changed").into());
     }
     Ok(())
+}
+
+/// Whether somebody who acts elsewhere alone would come into `production` with the end of the directory, because nothing else
+/// says where they belong
+/// ([why](../../../../docs/decisions/0076-the-end-of-a-directory-lets-nobody-into-production.md)).
+fn enters_production(
+    tx: &mut Tx<'_>,
+    from: &Directory,
+    member: &Membership,
+    now: Timestamp,
+) -> Result<bool, ServiceError> {
+    let production = Slug::production();
+    if member.access.state != MembershipState::Active || member.access.environments.contains(&production) {
+        return Ok(false);
+    }
+    let mut facts = facts::of(tx, member)?;
+    (facts.joined_at, facts.governed_by) = (Some(now), None);
+    // Claims are forgotten beside a directory that tells of everybody.
+    let counts = |kind: DirectoryKind| kind.tells_of_everybody() || !from.kind.tells_of_everybody();
+    facts.directories.retain(|told| told.directory != from.id && counts(told.kind));
+    Ok(resolve(&facts, now).access.environments.contains(&production))
 }
 
 /// The role that this directory alone gives a member, if no person gave one that stands as high. What another directory gives

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::people::{directory, group, person, standing, stored};
+use crate::people::{Told, directory, group, person, standing, stored};
 use crate::support::{Scene, holds_the_common_rules, id, refused};
 
 const ACME: &str = "/api/v1/organizations/acme";
@@ -361,6 +361,44 @@ async fn who_stays_keeps_what_the_directory_gave_and_not_what_another_one_gives(
     // What the other one gives, it takes away.
     assert_eq!(scene.root("DELETE", &format!("{MAPPINGS}/{}", id(&mapping)), Value::Null).await.0, 204);
     assert_eq!(standing(&scene.bench, org, ada.membership).1, Some("member".into()), "by the grant");
+}
+
+#[tokio::test]
+async fn who_is_kept_out_of_production_does_not_come_into_it_by_the_end_of_their_directory() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    scene.made(&format!("{ACME}/domains"), json!({ "domain": "acme.test", "vouched": true })).await;
+    for slug in ["staging", "lab"] {
+        scene.made(&format!("{ACME}/environments"), json!({ "slug": slug, "name": slug })).await;
+    }
+    let governs = scene.made(DIRECTORIES, scim(json!("member"))).await;
+    let other = scene.made(DIRECTORIES, scim(Value::Null)).await;
+    let told = ["carl", "dora", "ewa"].map(|name| {
+        [&governs, &other].map(|of| person(&scene.bench, org, directory(of), &format!("{name}@acme.test")))
+    });
+    let [carl, dora, ewa] = &told;
+    group(&scene.bench, org, directory(&governs), "Contractors", &[carl[0].user, dora[0].user]);
+    group(&scene.bench, org, directory(&other), "Lab", &[dora[1].user]);
+    for (of, name, environment) in [(&governs, "Contractors", "staging"), (&other, "Lab", "lab")] {
+        let mapping = json!({
+            "directory": id(of), "group": { "display_name": name }, "role": "member", "environment": environment,
+        });
+        scene.made(MAPPINGS, mapping).await;
+    }
+    let gone =
+        scene.root("DELETE", &format!("{DIRECTORIES}/{}?people=keep", id(&governs)), Value::Null).await;
+    assert_eq!(gone.0, 204, "{}", gone.1);
+    let is = |of: &[Told; 2]| {
+        let found = stored(&scene.bench, org, of[0].membership);
+        let environments: Vec<_> = found.access.environments.iter().map(ToString::to_string).collect();
+        (found.access.state.as_str().to_owned(), environments.join(" "))
+    };
+    assert_eq!(is(carl).0, "suspended", "until somebody says that they belong into production");
+    assert_eq!(is(dora), ("active".into(), "lab".into()), "by the other directory");
+    assert_eq!(is(ewa), ("active".into(), "production".into()), "who was there before");
+    let member = format!("{ACME}/members/{}", carl[0].membership);
+    let (status, lifted) = scene.root("PATCH", &member, json!({ "state": "active" })).await;
+    assert_eq!((status, &lifted["environments"]), (200, &json!(["production"])), "{lifted}");
 }
 
 #[tokio::test]
