@@ -349,6 +349,9 @@ pub enum LinkChange {
     DeleteOf(MembershipId),
     /// The one of that subject at a connection.
     Delete(ConnectionId, String),
+    /// The one of that subject at a connection gives way to another subject of the same account: what came by it came by that one
+    /// from now on.
+    GiveWay(ConnectionId, String, String),
     /// The word by which that one was made is believed so far from now on.
     Believe(ConnectionId, String, Rank),
 }

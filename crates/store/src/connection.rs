@@ -10,7 +10,7 @@ use portcullis_domain::tombstone::Identifier;
 
 use crate::row::{Row, list as in_list, to_json};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, UniqueKey, oidc, params, saml, tombstone};
+use crate::{StoreError, Tx, UniqueKey, oidc, params, saml, token, tombstone};
 
 /// The most connections that one e-mail domain routes to; a person would not choose among more.
 const MAX_OF_DOMAIN: i64 = 20;
@@ -357,10 +357,11 @@ pub(crate) fn apply_link(
             return rows.iter().map(|row| Ok((row.parsed(0)?, row.text(1)?.to_owned()))).collect();
         }
         LinkChange::Delete(connection, subject) => {
-            if let Some(row) = tx.row(&DELETE_LINK, params![connection, subject, organization])? {
-                let was = row.parsed(0)?;
-                tombstone::remember(tx, was, &Identifier::subject(*connection, subject))?;
-                tombstone::remember(tx, was, &Identifier::issuer_subject(subject))?;
+            delete_link(tx, organization, (*connection, subject))?;
+        }
+        LinkChange::GiveWay(connection, subject, to) => {
+            if let Some(was) = delete_link(tx, organization, (*connection, subject))? {
+                token::name_anew(tx, organization, (was, *connection), (subject, to))?;
             }
         }
         LinkChange::Believe(connection, subject, rank) => {
@@ -368,6 +369,21 @@ pub(crate) fn apply_link(
         }
     }
     Ok(Vec::new())
+}
+
+/// Deletes a link; whose it was, who keeps what it named them by.
+fn delete_link(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (connection, subject): (ConnectionId, &str),
+) -> Result<Option<MembershipId>, StoreError> {
+    let Some(row) = tx.row(&DELETE_LINK, params![connection, subject, organization])? else {
+        return Ok(None);
+    };
+    let was = row.parsed(0)?;
+    tombstone::remember(tx, was, &Identifier::subject(connection, subject))?;
+    tombstone::remember(tx, was, &Identifier::issuer_subject(subject))?;
+    Ok(Some(was))
 }
 
 /// A connection of that organization.

@@ -88,6 +88,11 @@ macro_rules! outliving {
 }
 pub(crate) use outliving;
 
+// Those that ended too: what they issued finds its link by them.
+const NAME_ANEW: Statement = Statement::change(
+    "token.name_anew",
+    "UPDATE tokens SET subject = $1 WHERE membership = $3 AND connection = $4 AND subject = $5 AND organization = $2",
+);
 // What somebody else saw too is a key of its own, and goes on without the one that it was issued by.
 const END_ONE: Statement = Statement::change(
     "token.end_one",
@@ -247,6 +252,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &END_OF_AGENT,
     &END_OF_DIRECTORY,
     &END_OF_CONNECTION,
+    &NAME_ANEW,
     &END_OF_MEMBER_BY,
     &END_INVITATIONS_OF,
     &END_OF_ORGANIZATION,
@@ -403,6 +409,18 @@ fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
             token.max_idle_s,
         ],
     )?;
+    Ok(())
+}
+
+/// What a member's sessions came by at a connection is another subject of the same account from now on: they, and what they
+/// issued, are believed as far as its link.
+pub(crate) fn name_anew(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (membership, connection): (MembershipId, ConnectionId),
+    (from, to): (&str, &str),
+) -> Result<(), StoreError> {
+    tx.run(&NAME_ANEW, params![to, organization, membership, connection, from])?;
     Ok(())
 }
 

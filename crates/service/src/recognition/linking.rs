@@ -163,17 +163,19 @@ pub(super) fn first_link(
         TokenEnd::HolderDeleted,
         moment.now,
     );
-    let unlinked = |link: Link| {
-        let event = EventDraft::new(Action::MemberUnlinked, member.id)
+    let unlinked = |link: &Link| {
+        EventDraft::new(Action::MemberUnlinked, member.id)
             .about(connection.id)
-            .with(json!({ "subject": link.subject }));
-        (event, Change::from(LinkChange::Delete(link.connection, link.subject)))
+            .with(json!({ "subject": link.subject }))
     };
-    for (event, unlinked) in former.accounts.into_iter().map(unlinked) {
-        plan = plan.then_all(event, vec![unlinked, sessions.clone().into()]);
+    for link in former.accounts {
+        let gone = LinkChange::Delete(link.connection, link.subject.clone());
+        plan = plan.then_all(unlinked(&link), vec![gone.into(), sessions.clone().into()]);
     }
-    for (event, unlinked) in former.names.into_iter().map(unlinked) {
-        plan = plan.then(event, unlinked);
+    for link in former.names {
+        // It is the same account: what came by it rests no sooner than what comes by the name that it has now.
+        let gone = LinkChange::GiveWay(link.connection, link.subject.clone(), made.subject.clone());
+        plan = plan.then(unlinked(&link), gone);
     }
     moment.apply(tx, &plan)?;
     Ok(made)

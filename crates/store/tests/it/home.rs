@@ -54,7 +54,9 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
         Change::Hold(change) => of_hold(change),
         Change::Connection(ConnectionChange::Delete(id)) => found("connections", id),
         Change::Link(LinkChange::DeleteOf(id)) => found("memberships", id),
-        Change::Link(LinkChange::Delete(id, _) | LinkChange::Believe(id, ..)) => found("connections", id),
+        Change::Link(
+            LinkChange::Delete(id, _) | LinkChange::GiveWay(id, ..) | LinkChange::Believe(id, ..),
+        ) => found("connections", id),
         Change::Mapping(MappingChange::Delete(id)) => found("mappings", id),
         Change::Grant(GrantChange::SetReason(id, _) | GrantChange::End(id, _)) => found("grants", id),
         Change::Grant(GrantChange::EndOf { membership, .. }) => found("memberships", membership),

@@ -4,7 +4,9 @@ use portcullis_domain::Clock as _;
 use portcullis_emulator::Browser;
 use serde_json::{Value, json};
 
+use crate::ranks::member;
 use crate::saml_idp::{Idp, PERSISTENT, Says};
+use crate::vouching::named_from_below;
 use crate::world::{ADA, World, outcome};
 
 const BARBARA: &str = "barbara.brandt@acme.example";
@@ -381,4 +383,32 @@ async fn s24_a_state_of_the_providers_is_text_in_a_form_of_ours() {
         assert!(page.body.contains(&format!("name=\"RelayState\" {written}")), "{}", page.body);
         assert!(!page.body.contains("<script"), "{}", page.body);
     }
+}
+
+#[tokio::test]
+async fn what_came_by_a_name_that_gave_way_is_believed_as_far_as_the_one_that_took_its_place() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let (_, _, _, _, asks) = named_from_below(&world).await;
+    let connection = world.saml("acme", &idp, json!({ "directory": asks["directory"] })).await;
+    let mut browser = Browser::new().unwrap();
+    let page = world.by_saml(&mut browser, &idp, &connection, &Says::by_address(ADA)).await;
+    assert_eq!(outcome(&page), "ok", "as a keeper");
+    let session = world.sessions(&browser).remove(0);
+    let ada = member(&world, ADA).await;
+    let agent = json!({ "name": "bot", "owner": ada });
+    let agent = world.made("/organizations/acme/agents", agent).await;
+    let mut came = Vec::new();
+    for path in [format!("members/{ada}/keys"), format!("agents/{}/keys", agent["id"].as_str().unwrap())] {
+        let path = format!("/api/v1/organizations/acme/{path}");
+        let (status, made) = world.call("POST", &path, &session, json!({ "name": "laptop" })).await;
+        assert_eq!(status, 201, "{made}");
+        came.push(made["token"].as_str().unwrap().to_owned());
+    }
+    let grant = json!({ "member": ada, "role": "admin", "reason": "raised", "vouched": true });
+    world.made("/organizations/acme/grants", grant).await;
+    let decided = async || [world.decision(&came[0]).await, world.decision(&came[1]).await];
+    assert_eq!(decided().await, ["allowed"; 2], "somebody vouched for the account");
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok");
+    assert_eq!(world.events("acme", "member.unlinked").await.len(), 1, "a name that stays took its place");
+    assert_eq!(decided().await, ["allowed"; 2], "the same account, by another name");
 }

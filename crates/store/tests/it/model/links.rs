@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use portcullis_domain::change::{Change, LinkChange};
 use portcullis_domain::connection::Link;
 use portcullis_domain::id::ConnectionId;
+use portcullis_domain::token::Holder;
 use portcullis_domain::tombstone::Identifier;
 
 use super::Dice;
@@ -29,9 +30,17 @@ impl Maps {
             }
             LinkChange::DeleteOf(membership) => self.links.retain(|_, link| link.membership != *membership),
             LinkChange::Delete(connection, subject) => {
-                let key = (*connection, subject.clone());
-                let gone = self.links.remove(&key);
-                self.remember_links(gone.into_iter().map(|link| (key.clone(), link)).collect());
+                self.unlink(*connection, subject);
+            }
+            LinkChange::GiveWay(connection, subject, to) => {
+                let was = self.unlink(*connection, subject).map(|link| Holder::Membership(link.membership));
+                for (token, _) in self.tokens.values_mut() {
+                    let came_by_it =
+                        token.connection == Some(*connection) && token.subject.as_ref() == Some(subject);
+                    if came_by_it && Some(token.holder) == was {
+                        token.subject = Some(to.clone());
+                    }
+                }
             }
             LinkChange::Believe(connection, subject, rank) => {
                 if let Some(link) = self.links.get_mut(&(*connection, subject.clone())) {
@@ -40,6 +49,13 @@ impl Maps {
             }
         }
         Ok(())
+    }
+
+    fn unlink(&mut self, connection: ConnectionId, subject: &str) -> Option<Link> {
+        let key = (connection, subject.to_owned());
+        let gone = self.links.remove(&key);
+        self.remember_links(gone.clone().into_iter().map(|link| (key.clone(), link)).collect());
+        gone
     }
 
     /// What a link was named by stays with whoever had it.

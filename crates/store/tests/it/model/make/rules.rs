@@ -79,6 +79,10 @@ pub(super) fn make(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId
             let (connection, subject) = dice.pick(maps.links.keys().cloned())?;
             LinkChange::Delete(connection, subject).into()
         }
+        Kind::LinkGiveWay => {
+            let (connection, subject) = dice.pick(maps.links.keys().cloned())?;
+            LinkChange::GiveWay(connection, subject, format!("Subject {}", dice.below(NAMES))).into()
+        }
         Kind::LinkBelieve => return links::believed(maps, dice),
         Kind::MappingCreate => {
             let directory = dice.pick(maps.directories.values().cloned())?;
