@@ -278,6 +278,24 @@ pub fn list(tx: &mut Tx<'_>, presented: &[String], now: Timestamp) -> Result<Vec
     Ok(views)
 }
 
+/// The live session from which somebody links an account at that connection; from which that member does, if they are named.
+/// Of several it is the one that vouches for most: one whose provider an owner has confirmed, then the one that is believed
+/// furthest, whichever was opened last.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn linking(
+    tx: &mut Tx<'_>,
+    presented: &[String],
+    (connection, of): (&Connection, Option<MembershipId>),
+    now: Timestamp,
+) -> Result<Option<SessionView>, ServiceError> {
+    let may_link = |s: &SessionView| s.may_link(connection) && of.is_none_or(|member| member == s.membership);
+    let vouches = |s: &SessionView| (s.chosen_from.is_none(), s.believed_up_to);
+    // Of two that vouch for as much it is the first.
+    Ok(list(tx, presented, now)?.into_iter().rev().filter(may_link).max_by_key(vouches))
+}
+
 impl SessionView {
     /// Whether it may link the person at that connection: by what it is linked to one signs in there.
     #[must_use]

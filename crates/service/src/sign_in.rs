@@ -294,8 +294,7 @@ pub async fn own_membership(
     portcullis
         .read(move |tx, now| {
             let found = connection::find_by_id(tx, id)?.ok_or(ServiceError::NotFound(Noun::Connection))?;
-            let sessions = session::list(tx, &presented, now)?;
-            let own = sessions.into_iter().find(|session| session.may_link(&found));
+            let own = session::linking(tx, &presented, (&found, None), now)?;
             Ok(own.ok_or(SignInRefusal::LinkingSessionOver)?.membership)
         })
         .await

@@ -21,7 +21,6 @@ use crate::claims::{self, Address, Arrival, SubjectStays};
 use crate::membership::rank_of;
 use crate::naming;
 use crate::refusal::SignInRefusal;
-use crate::session::SessionView;
 use crate::{Moment, ServiceError, session};
 
 /// Links the name that stays to whoever is known by the former one: the same signed word says both. The former link stays,
@@ -231,9 +230,8 @@ pub(super) fn link_own(
     wish: &Wish<'_>,
     (own, old, linked): (MembershipId, Option<Link>, Option<(Membership, Link)>),
 ) -> Result<Link, ServiceError> {
-    let sessions = session::list(tx, wish.presented, moment.now)?;
-    let is_own = |s: &&SessionView| s.membership == own && s.may_link(connection);
-    let opened = sessions.iter().find(is_own).ok_or(SignInRefusal::LinkingSessionOver)?;
+    let opened = session::linking(tx, wish.presented, (connection, Some(own)), moment.now)?;
+    let opened = opened.ok_or(SignInRefusal::LinkingSessionOver)?;
     if opened.chosen_from.is_some() {
         return Err(SignInRefusal::Unconfirmed.into());
     }

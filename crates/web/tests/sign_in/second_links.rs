@@ -3,10 +3,11 @@
 use portcullis_emulator::Browser;
 use serde_json::{Value, json};
 
+use crate::local::joined;
 use crate::named_anew::{groups_are_mapped, role};
 use crate::ranks::{by_a_seen_link, member};
-use crate::vouching::linked;
-use crate::world::{ADA, World};
+use crate::vouching::{in_two_environments, linked};
+use crate::world::{ADA, World, outcome};
 
 const BARBARA: &str = "barbara.brandt@acme.example";
 
@@ -71,4 +72,26 @@ async fn whoever_is_to_vouch_is_shown_what_the_provider_calls_the_account_and_no
         "emails": [BARBARA], "believed_up_to": null,
     });
     assert_eq!(shown["told"], json!([called]));
+}
+
+#[tokio::test]
+async fn of_several_sessions_the_one_that_vouches_for_most_links_whichever_was_opened_last() {
+    let world = World::new().await;
+    let mut browser = joined(&world, "acme", ADA, "admin").await;
+    let (staging, _) = in_two_environments(&world).await;
+    let admin = joined(&world, "acme", "admin@acme.example", "admin").await;
+    let body = json!({
+        "kind": "oidc", "name": "Okta", "issuer": world.provider.issuer(), "client_id": "theirs",
+        "client_secret": "a-client-secret-for-tests", "directory": staging["directory"], "environment": "staging",
+    });
+    let path = "/api/v1/organizations/acme/connections";
+    let (status, theirs) = world.call("POST", path, &world.sessions(&admin).remove(0), body).await;
+    assert_eq!((status, &theirs["confirmed"]), (201, &json!(false)), "{theirs}");
+    world.register("theirs", theirs["redirect_uri"].as_str().unwrap());
+    assert_eq!(outcome(&world.sign_in(&mut browser, &theirs, ADA).await), "ok");
+    assert_eq!(world.sessions(&browser).len(), 2, "one by a password, of production, and that one");
+    assert_eq!(linked(&world, &mut browser, &staging, BARBARA).await, "ok", "by the password");
+    let mut other = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut other, &theirs, ADA).await), "ok");
+    assert_eq!(linked(&world, &mut other, &staging, ADA).await, "connection_unconfirmed", "that one alone");
 }
