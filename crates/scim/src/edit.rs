@@ -41,14 +41,34 @@ pub(crate) fn merge(
     notes: &mut Notes,
     work: &Work,
 ) -> Result<(), ScimError> {
-    merge_said(attributes, object, &mut Vec::new(), verb, notes, work)
+    let mut said = Said::default();
+    merge_said(attributes, object, &mut said, verb, notes, work)?;
+    let is_inactive =
+        said.attributes.contains(&"active") && attributes.get("active") == Some(&Value::Bool(false));
+    match said.no_schemas.first() {
+        Some(key) if !is_inactive => Err(ScimError::UnknownAttribute { path: echo(key) }),
+        _ => {
+            said.no_schemas.iter().for_each(|key| notes.unknown_attribute(key));
+            Ok(())
+        }
+    }
 }
 
-/// The same; `said` are the core attributes that were said so far, also in an object under the core schema's URN.
+/// What an object has said so far, also in an object under the core schema's URN.
+#[derive(Default)]
+struct Said {
+    /// The core attributes.
+    attributes: Vec<&'static str>,
+    /// The keys that claim a schema of the standard that there is not. Whoever is said to be inactive is so all the same
+    /// ([why](../../../docs/decisions/0077-whoever-is-said-to-be-inactive-is-so-whatever-stands-beside.md)).
+    no_schemas: Vec<String>,
+}
+
+/// The same, of one object.
 fn merge_said(
     attributes: &mut Map<String, Value>,
     object: Map<String, Value>,
-    said: &mut Vec<&'static str>,
+    said: &mut Said,
     verb: Verb,
     notes: &mut Notes,
     work: &Work,
@@ -62,7 +82,7 @@ fn merge_said(
             Ok(path) => path,
             Err(error) if key.contains('[') => return Err(error),
             Err(_) => {
-                leave_aside(&key, &value, notes)?;
+                leave_aside_in(said, key, &value, notes)?;
                 continue;
             }
         };
@@ -72,14 +92,14 @@ fn merge_said(
         if let Target::Attribute(selection) = &target {
             if selection.is_flat() {
                 notes.add(DialectNote::FlatKey(echo(&key)));
-            } else if said.contains(&selection.attribute.name) {
+            } else if said.attributes.contains(&selection.attribute.name) {
                 return Err(ScimError::DuplicateKey { key: echo(&key) });
             } else {
-                said.push(selection.attribute.name);
+                said.attributes.push(selection.attribute.name);
             }
         }
         match (target, value) {
-            (Target::Unknown, value) => leave_aside(&key, &value, notes)?,
+            (Target::Unknown, value) => leave_aside_in(said, key, &value, notes)?,
             // A URI that is no name may be anything that a client keeps beside.
             (Target::CustomExtension { .. }, value)
                 if matches!(path, PatchPath::Schema(_)) && !value.is_object() && !value.is_null() =>
@@ -96,6 +116,16 @@ fn merge_said(
         }
     }
     Ok(())
+}
+
+/// The same of a key of an object: one of a schema that there is not, which says itself that nobody is inactive, waits for what
+/// the whole object says.
+fn leave_aside_in(said: &mut Said, key: String, value: &Value, notes: &mut Notes) -> Result<(), ScimError> {
+    if is_no_schema(&key) && !may_say_inactive(&key, value) {
+        said.no_schemas.push(key);
+        return Ok(());
+    }
+    leave_aside(&key, value, notes)
 }
 
 /// Leaves aside what no schema has, with a note. Not so a schema of the standard that there is not, and not what might

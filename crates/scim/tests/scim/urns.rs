@@ -273,3 +273,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn whoever_is_said_to_be_inactive_is_so_whatever_stands_beside_it_in_a_namespace_of_the_standard() {
+    let here = user(&json!({"userName": "a", "active": true}));
+    let gone = json!({"userName": "a", "active": false});
+    let oracle = "urn:ietf:params:scim:schemas:oracle:idcs:extension:user:User";
+    for urn in NONE.into_iter().chain([oracle]) {
+        for beside in [json!({"x": 1}), json!({"active": true}), json!(null)] {
+            let body = json!({"userName": "a", urn: beside, "active": false});
+            let (left, notes) = parse_user(body.to_string().as_bytes()).expect("a user");
+            assert_eq!(attributes(&left), gone, "{body}");
+            assert!(notes.contains(&DialectNote::UnknownAttribute(urn.to_owned())), "{notes:?}");
+            let operation = json!([{"op": "replace", "value": {"active": "False", urn: beside}}]);
+            assert_eq!(attributes(&patched(&here, &operation)), gone, "{operation}");
+        }
+        // Not so where it may say that itself, nor where nobody is said to be inactive.
+        for (active, beside) in [(false, json!({"active": false})), (true, json!({"x": 1}))] {
+            refused_user(&json!({"userName": "a", "active": active, urn: beside}));
+        }
+        refused_user(&json!({"userName": "a", urn: {"x": 1}}));
+        let already = user(&gone);
+        refused_patch(&already, &json!([{"op": "replace", "value": {"title": "x", urn: {"x": 1}}}]));
+    }
+}
