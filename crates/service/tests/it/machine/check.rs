@@ -154,6 +154,19 @@ fn titles(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
     Ok(())
 }
 
+/// What everybody may do, as it is stored.
+pub(crate) fn access(raw: &mut Raw) -> Vec<Vec<String>> {
+    raw.rows("SELECT id, state, role, teams, environments, reasons FROM memberships ORDER BY id")
+}
+
+/// I10: roles, groups and states in attributes that nobody asks for are kept as they were said, and move nobody's access.
+pub(crate) fn nobody_gained(raw: &mut Raw, stood: &[Vec<String>]) -> Result<(), Finding> {
+    let stands = access(raw);
+    let moved: Vec<_> = stands.iter().filter(|row| !stood.contains(row)).collect();
+    ensure!(moved.is_empty(), "I10: by what they boasted of now stand {moved:?}");
+    Ok(())
+}
+
 /// I2: an explicit-only role stands on a grant by a person, whatever the mappings say.
 fn explicit_roles(raw: &mut Raw) -> Result<(), Finding> {
     let without = raw.rows(

@@ -282,6 +282,15 @@ const FORGOTTEN: &[Fault] = &[
         planted: Planted::FromTheStart("UPDATE roles SET explicit_only_at = NULL WHERE slug = 'owner'"),
         breaks: &["I2"],
     },
+    Fault {
+        what: "a directory's PATCH gives the role that stands in it",
+        planted: Planted::FromTheStart(
+            "CREATE TRIGGER believed AFTER UPDATE OF attributes ON directory_users FOR EACH ROW \
+             WHEN NEW.attributes LIKE '%\"role\":\"owner\"%' \
+             BEGIN UPDATE memberships SET role = 'admin' WHERE id = NEW.membership; END;",
+        ),
+        breaks: &["I10"],
+    },
 ];
 
 fn commands(runner: &mut TestRunner) -> Vec<Command> {

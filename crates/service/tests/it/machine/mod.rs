@@ -119,8 +119,12 @@ impl Machine {
         let name: String = format!("{command:?}").chars().take_while(char::is_ascii_alphabetic).collect();
         *tally.entry(format!("{name} {expect:?}")).or_default() += 1;
         if expect != Expect::Nothing {
+            let stood = check::access(&mut self.raw);
             let answer = self.world.carry_out(command, &before);
             check::answered(expect, &answer)?;
+            if matches!(command, Command::Boast { .. }) {
+                check::nobody_gained(&mut self.raw, &stood)?;
+            }
         }
         let mut doer = doer(command, &before);
         if expect == Expect::Done && matches!(command, Command::DropDirectory { crowded: true, .. }) {
