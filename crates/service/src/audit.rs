@@ -28,14 +28,18 @@ pub fn list(
 /// the way to follow the log.
 ///
 /// # Errors
-/// [`ServiceError::Store`].
+/// [`ServiceError::BeyondEnd`] where no event has that number yet; [`ServiceError::Store`].
 pub fn follow(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     filter: &AuditFilter,
     (after, limit): (i64, i64),
 ) -> Result<(Vec<StoredEvent>, Option<i64>), ServiceError> {
-    Ok(audit::numbered_page(tx, organization, filter, after, limit)?)
+    let (page, further) = audit::numbered_page(tx, organization, filter, after, limit)?;
+    if page.is_empty() && after > audit::last_number(tx, organization)?.unwrap_or(0) {
+        return Err(ServiceError::BeyondEnd);
+    }
+    Ok((page, further))
 }
 
 /// An event.

@@ -82,6 +82,12 @@ pub enum ServiceError {
         "it was changed after the `revision` that you name: look at it again, and name the one that it has now"
     )]
     ChangedMeanwhile,
+    /// Somebody follows from a number that was not given yet: what they read was of another log.
+    #[error(
+        "nothing has the number that `after` names yet: a backup was restored since you read it, or it is of another \
+         organization; follow from 0 again"
+    )]
+    BeyondEnd,
     /// The workload identity of the settings may not be used so.
     #[error(
         "the workload identity may be used in the name of an administrator of a domain that is proven here, by an \
@@ -219,6 +225,7 @@ impl ServiceError {
             Self::ProviderChosenBelow(_) => "provider_chosen_below",
             Self::ToldFromBelow(_) => "told_from_below",
             Self::ChangedMeanwhile => "changed_meanwhile",
+            Self::BeyondEnd => "after_beyond_end",
             Self::IdentityNotAllowed => "identity_not_allowed",
             Self::NotAvailable(_) => "not_available",
             Self::Metadata { code, .. } => code,

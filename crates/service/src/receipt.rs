@@ -22,13 +22,17 @@ pub fn list(
 /// A page of signed receipts in order of number, behind that one: the way to follow them.
 ///
 /// # Errors
-/// [`ServiceError::Store`].
+/// [`ServiceError::BeyondEnd`] where no receipt has that number yet; [`ServiceError::Store`].
 pub fn follow(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     (after, limit): (i64, i64),
 ) -> Result<Vec<StoredReceipt>, ServiceError> {
-    Ok(receipt::numbered_page(tx, organization, after, limit)?)
+    let page = receipt::numbered_page(tx, organization, after, limit)?;
+    if page.is_empty() && after > receipt::last_number(tx, organization)?.unwrap_or(0) {
+        return Err(ServiceError::BeyondEnd);
+    }
+    Ok(page)
 }
 
 /// A receipt.

@@ -54,6 +54,10 @@ const LIST_NUMBERED: Statement = Statement::read(
         " FROM receipts WHERE organization = $1 AND number > $2 AND number IS NOT NULL ORDER BY number LIMIT $3"
     ),
 );
+const LAST_NUMBER: Statement = Statement::read(
+    "receipt.last_number",
+    "SELECT MAX(number) FROM receipts WHERE organization = $1 AND number IS NOT NULL",
+);
 const UNSIGNED: Statement = Statement::read(
     "receipt.unsigned",
     concat!(
@@ -68,7 +72,7 @@ const LINES: Statement = Statement::read(
 );
 
 pub(crate) const ALL: &[&Statement] =
-    &[&OPEN, &ADD_LINE, &SIGN, &FIND, &OF_MEMBERSHIP, &LIST, &LIST_NUMBERED, &UNSIGNED, &LINES];
+    &[&OPEN, &ADD_LINE, &SIGN, &FIND, &OF_MEMBERSHIP, &LIST, &LIST_NUMBERED, &LAST_NUMBER, &UNSIGNED, &LINES];
 
 /// The cause of an off-boarding, as it is kept with the receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,6 +201,14 @@ pub fn numbered_page(
 ) -> Result<Vec<StoredReceipt>, StoreError> {
     let rows = tx.rows(&LIST_NUMBERED, params![organization, after, limit])?;
     rows.iter().map(|r| read(tx, r)).collect()
+}
+
+/// The number of the receipt of an organization that was signed last.
+///
+/// # Errors
+/// As [`find`].
+pub fn last_number(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Option<i64>, StoreError> {
+    tx.row(&LAST_NUMBER, params![organization])?.map_or(Ok(None), |row| row.opt_int(0))
 }
 
 /// Receipts that wait for their signature, each beside its organization as it stands in the row: one that does not read

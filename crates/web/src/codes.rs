@@ -137,6 +137,7 @@ samples!(errors of ServiceError {
         ProviderChosenBelow(ConnectionId::fresh(Timestamp::EPOCH, &mut Any));
         ToldFromBelow(MembershipId::fresh(Timestamp::EPOCH, &mut Any));
         ChangedMeanwhile;
+        BeyondEnd;
         IdentityNotAllowed;
         NotAvailable("kind");
         IdempotencyMismatch;

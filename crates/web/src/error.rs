@@ -123,7 +123,8 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         | ServiceError::SourceSetBelow(_)
         | ServiceError::ProviderChosenBelow(_)
         | ServiceError::ToldFromBelow(_)
-        | ServiceError::ChangedMeanwhile => StatusCode::CONFLICT,
+        | ServiceError::ChangedMeanwhile
+        | ServiceError::BeyondEnd => StatusCode::CONFLICT,
         ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } | ServiceError::IdempotencyMismatch => {
             StatusCode::UNPROCESSABLE_ENTITY
         }

@@ -29,6 +29,9 @@ pub(super) struct AuditEvent {
     fact: Fact,
     /// When: the same as `at`.
     created_at: At,
+    /// Its link in the organization's chain, in hexadecimal digits; null until it is linked. After a restore another log may
+    /// have given its number to another event: that has another link.
+    link: Option<String>,
 }
 
 /// A fact as it is committed to.
@@ -99,7 +102,7 @@ impl AuditEvent {
             StoreError::Inconsistent(format!("event `{}` is not what was written: {error}", stored.id))
         };
         let fact = Fact { number: stored.number, ..read.map_err(wrong)? };
-        Ok(Self { created_at: fact.at, fact })
+        Ok(Self { created_at: fact.at, link: stored.link.clone(), fact })
     }
 }
 
@@ -137,7 +140,8 @@ pub fn operations() -> Vec<Operation> {
             .query("since", "Not before this instant (RFC 3339). An event of the last seconds may still come in behind it.")
             .query("request_id", "Only what this request caused, among the 10,000 events from when it came.")
             .query("after", AFTER)
-            .gives::<Page<AuditEvent>>(),
+            .gives::<Page<AuditEvent>>()
+            .refuses(&["after_beyond_end"]),
         Operation::get("/organizations/{org}/audit-events/{evt}", read, "Shows an audit event.", show)
             .gives::<AuditEvent>(),
     ]

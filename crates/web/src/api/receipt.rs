@@ -138,7 +138,8 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/organizations/{org}/receipts", read, "Lists receipts of off-boardings.", list)
             .paged()
             .query("after", AFTER)
-            .gives::<Page<Receipt>>(),
+            .gives::<Page<Receipt>>()
+            .refuses(&["after_beyond_end"]),
         Operation::get("/organizations/{org}/receipts/{rcp}", read, "Shows a receipt.", show)
             .gives::<Receipt>(),
     ]

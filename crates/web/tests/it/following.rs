@@ -141,7 +141,43 @@ async fn what_has_no_number_yet_is_not_followed_and_a_number_goes_with_the_filte
     ] {
         refused(scene.root("GET", &format!("{ACME}/{wrong}"), Value::Null).await, 400, "invalid_field");
     }
-    let (_, beyond) =
-        scene.root("GET", &format!("{ACME}/audit-events?after={}", u64::MAX), Value::Null).await;
-    assert_eq!((&beyond["items"], &beyond["next"]), (&json!([]), &Value::Null), "{beyond}");
+}
+
+#[tokio::test]
+async fn whoever_stands_behind_the_end_of_a_restored_log_is_told_so_and_not_that_there_is_nothing_new() {
+    let scene = Scene::new();
+    // Nobody has left yet: no receipt has a number.
+    assert_eq!(behind(&scene, &format!("{ACME}/receipts?"), 0).await, [Value::Null; 0]);
+    refused(
+        scene.root("GET", &format!("{ACME}/receipts?after=1"), Value::Null).await,
+        409,
+        "after_beyond_end",
+    );
+    assert_eq!(scene.root("POST", &off_board_path(&scene.viewer), json!({ "reason": "left" })).await.0, 200);
+    scene.bench.portcullis().sign_all().await.unwrap();
+    for list in ["audit-events", "receipts"] {
+        let all = behind(&scene, &format!("{ACME}/{list}?"), 0).await;
+        let end = last(&all);
+        assert!(end > 0, "{list}");
+        assert_eq!(
+            behind(&scene, &format!("{ACME}/{list}?"), end).await,
+            [Value::Null; 0],
+            "{list}: nothing new"
+        );
+        for beyond in [
+            format!("after={}", end + 1),
+            format!("after=0&cursor={}", end + 1),
+            format!("after={}", u64::MAX),
+        ] {
+            let answer = scene.root("GET", &format!("{ACME}/{list}?{beyond}"), Value::Null).await;
+            refused(answer, 409, "after_beyond_end");
+        }
+    }
+    let narrowed = format!("{ACME}/audit-events?action=grant.created&after=100000");
+    refused(scene.root("GET", &narrowed, Value::Null).await, 409, "after_beyond_end");
+    // What was copied tells by its link that a number is another event's by now.
+    let events = behind(&scene, &format!("{ACME}/audit-events?"), 0).await;
+    let links: std::collections::BTreeSet<_> =
+        events.iter().filter_map(|event| event["link"].as_str()).collect();
+    assert!(links.len() == events.len() && links.iter().all(|link| link.len() == 64), "{events:?}");
 }
