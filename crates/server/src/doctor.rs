@@ -27,7 +27,7 @@ use self::code::Code;
 use self::machine::Kept;
 use crate::clock::SystemClock;
 use crate::mark::{self, MarkError, UNFINISHED};
-use crate::say::say;
+use crate::say::{Progress, counted, say};
 use crate::secrets::{self, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings, Warning};
 use crate::{data_dir, database, serve};
@@ -117,7 +117,11 @@ impl Report {
     /// What is said at the end: how much was found, and of what.
     fn summary(&self) -> String {
         let errors = self.errors();
-        let found = format!("{errors} errors, {} warnings", self.findings.len() - errors);
+        let found = format!(
+            "{}, {}",
+            counted(errors, "error", "errors"),
+            counted(self.findings.len() - errors, "warning", "warnings")
+        );
         match self.reach {
             Reach::All => format!("{found}; {} kinds of fault were looked for", Code::ALL.len()),
             Reach::Outside => format!("{found}; what is in the database was not all looked at"),
@@ -165,7 +169,9 @@ pub fn run(settings: &Settings, form: Form) -> Result<ExitCode> {
 fn look_at_settings(settings: &Settings, report: &mut Report) {
     for warning in settings.warnings() {
         let (code, remedy) = match warning {
-            Warning::Setting(_) => (Code::Setting, "see `docs/reference/settings.md`"),
+            Warning::Setting(_) => {
+                (Code::Setting, "see `portcullis serve --help`, which says of each setting what it does")
+            }
             Warning::DatabaseInTheClear => (
                 Code::DatabaseInTheClear,
                 "take `sslmode=disable` out of `database`; if an authority of your own signed the server's \
@@ -510,6 +516,7 @@ fn look_at_root_token(settings: &Settings, store: &Store, report: &mut Report) -
 
 /// Verifies each organization's log as a stranger would.
 fn look_at_logs(store: &Store, report: &mut Report) -> Result<(), ServiceError> {
+    let progress = Progress::begin();
     let mut after = String::new();
     loop {
         let from = after.clone();
@@ -517,6 +524,7 @@ fn look_at_logs(store: &Store, report: &mut Report) -> Result<(), ServiceError> 
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id.to_string();
         for organization in &page {
+            progress.now(format_args!("verifying the log of `{}`", organization.slug));
             look_at_log(store, organization, report)?;
         }
     }

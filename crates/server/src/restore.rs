@@ -6,17 +6,20 @@
 //! then what was taken away since, so the root token is off and whoever joined by themselves, or came just in time, is
 //! suspended.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use portcullis_domain::id::{MembershipId, OrganizationId};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::{Clock as _, Random as _};
 use portcullis_service::Moment;
-use portcullis_service::restoring::{self, Since, Taken};
+use portcullis_service::restoring::{self, Since, Taken, Waits};
+use portcullis_store::audit::Head;
 use portcullis_store::tombstone::Laid;
 use portcullis_store::{Options, Store, StoreError, backup, instance, migration};
 
@@ -25,7 +28,7 @@ use crate::clock::SystemClock;
 use crate::mark::{self, Mark, UNFINISHED};
 use crate::random::SystemRandom;
 use crate::root_token::{self, Known};
-use crate::say::{complain, say};
+use crate::say::{Progress, complain, counted, say};
 use crate::secrets::{self, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings};
 use crate::{data_dir, database, lease, serve};
@@ -35,6 +38,12 @@ const PREPARED: &str = ".restoring";
 
 /// What is added to the name of a backup until it is whole.
 const PARTIAL: &str = ".partial";
+
+/// Digits before that, by which copies of one name are told apart.
+const DISTINCT_DIGITS: usize = 16;
+
+/// How long a copy may be in the making; what has not been written to for so long was broken off.
+const MAX_COPY: Duration = Duration::from_hours(24);
 
 /// What the database that is replaced is called from then on, before the instant.
 const REPLACED: &str = "replaced";
@@ -52,6 +61,8 @@ pub struct Revived {
     pub taken: Taken,
     /// People who are suspended until their directory speaks of them again.
     pub waiting: usize,
+    /// People who wait for their directory as well, and whose suspension somebody has to lift beside.
+    pub suspended_waiting: usize,
 }
 
 /// What is known of the time between the backup and now.
@@ -81,6 +92,9 @@ pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
     if wanted.file.exists() {
         bail!("`{}` is there already; a backup never overwrites a file", wanted.file.display());
     }
+    clear_broken_off(&wanted.file);
+    Progress::begin()
+        .now(format_args!("copying `{}`, then reading each page of the copy", database.display()));
     copy_whole(database, &wanted.file)?;
     say!("the backup is in {} (0600), and its pages are whole", wanted.file.display());
     say!(
@@ -88,6 +102,43 @@ pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
         settings.sealing_key_file.display()
     );
     Ok(())
+}
+
+/// Removes what earlier backups of that name left when they were broken off, and says what others left: a job that is broken off
+/// each night would fill the disk with them. One that is younger than a day may be a copy that is being made.
+fn clear_broken_off(file: &Path) {
+    let own = file.file_name().map(OsStr::as_encoded_bytes);
+    let mut others = 0;
+    for found in secrets::folder_of(file).read_dir().into_iter().flatten().flatten() {
+        let name = found.file_name();
+        let Some(of) = partial_of(name.as_encoded_bytes()) else { continue };
+        let modified = found.metadata().and_then(|data| data.modified()).ok();
+        if !modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > MAX_COPY) {
+            continue;
+        }
+        if Some(of) != own {
+            others += 1;
+            continue;
+        }
+        match remove_whole(&found.path()) {
+            Ok(()) => complain!("{} of a backup that was broken off is removed", found.path().display()),
+            Err(error) => complain!("portcullis: `{}`: {error:#}", found.path().display()),
+        }
+    }
+    if others > 0 {
+        complain!(
+            "note: {} of backups that were broken off beside it: `*{PARTIAL}` that are older than a day may be deleted",
+            counted(others, "file", "files")
+        );
+    }
+}
+
+/// The name of the backup of which a file is the copy that was not whole yet.
+fn partial_of(name: &[u8]) -> Option<&[u8]> {
+    let name = name.strip_suffix(PARTIAL.as_bytes())?;
+    let (of, distinct) = name.split_at_checked(name.len().checked_sub(1 + DISTINCT_DIGITS)?)?;
+    let is_ours = distinct.strip_prefix(b".")?.iter().all(u8::is_ascii_hexdigit);
+    (is_ours && !of.is_empty()).then_some(of)
 }
 
 /// Copies the database into a file of another name, and gives it its own once it is whole and durable: a copy that is broken
@@ -135,10 +186,10 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
         None => in_place(settings)?,
     };
     say!(
-        "restored: {} organizations; {} tokens ended; the access of {} memberships was resolved anew",
-        revived.organizations,
-        revived.tokens_ended,
-        revived.memberships
+        "restored: {}; {} ended; the access of {} was resolved anew",
+        counted(revived.organizations, "organization", "organizations"),
+        counted(revived.tokens_ended, "token", "tokens"),
+        counted(revived.memberships, "membership", "memberships")
     );
     say!(
         "off-boarded, because they had left since the backup: {}; suspended: {}",
@@ -146,8 +197,10 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
         revived.taken.suspended
     );
     say!(
-        "whoever a directory governs is suspended until it speaks of them again: {} people",
-        revived.waiting
+        "whoever a directory governs is suspended until it speaks of them again: {}; and beside them {} whose suspension \
+         somebody has to lift as well",
+        counted(revived.waiting, "person", "people"),
+        revived.suspended_waiting
     );
     say!("  1. issue a new SCIM token for each directory (the old ones ended) and give it to the provider");
     say!("  2. let the provider send everybody again (Okta: force sync; Entra ID: restart provisioning)");
@@ -274,6 +327,15 @@ impl Before {
         }
     }
 
+    /// The head of a log as it was. What cannot be read is not known.
+    fn head(&self, organization: OrganizationId) -> Option<Head> {
+        let Self::Told { store, .. } = self else { return None };
+        store.read_blocking(move |tx| restoring::head(tx, organization)).unwrap_or_else(|error| {
+            complain!("portcullis: the database that is replaced is damaged: {error}");
+            None
+        })
+    }
+
     /// What became of these people. What cannot be read is not known.
     fn since(&self, organization: OrganizationId, people: Vec<MembershipId>) -> Vec<(MembershipId, Since)> {
         let asked = people.clone();
@@ -360,12 +422,9 @@ fn in_place(settings: &Settings) -> Result<Revived> {
 
 /// Carries the restore out: the database is unfinished from the first step to the last.
 fn revive_nobody(store: &Store, before: &Before) -> Result<Revived> {
-    let root = before.root().cloned();
-    store.write_blocking(move |tx| {
-        instance::put(tx, instance::TIMELINE, UNFINISHED)?;
-        root_token::carry_over(tx, root.as_ref())
-    })?;
+    store.write_blocking(|tx| instance::put(tx, instance::TIMELINE, UNFINISHED))?;
     let mut revived = Revived::default();
+    let progress = Progress::begin();
     let mut after = String::new();
     loop {
         let from = after.clone();
@@ -373,9 +432,13 @@ fn revive_nobody(store: &Store, before: &Before) -> Result<Revived> {
         let Some(last) = page.last() else { break };
         after = last.id.to_string();
         for organization in page {
-            revive_nobody_of(store, before, &organization, &mut revived)?;
+            progress.now(format_args!("`{}`: ending tokens", organization.slug));
+            revive_nobody_of(store, before, (&organization, progress), &mut revived)?;
         }
     }
+    // Its events come behind `backup.restored`, which says where the log goes on.
+    let root = before.root().cloned();
+    store.write_blocking(move |tx| root_token::carry_over(tx, root.as_ref()))?;
     Ok(revived)
 }
 
@@ -386,13 +449,14 @@ fn moment() -> Moment {
 fn revive_nobody_of(
     store: &Store,
     before: &Before,
-    organization: &Organization,
+    (organization, progress): (&Organization, Progress),
     revived: &mut Revived,
 ) -> Result<()> {
     let (one, id) = (organization.clone(), organization.id);
+    let head = before.head(id);
     revived.organizations += 1;
     revived.tokens_ended +=
-        store.write_blocking(move |tx| restoring::revive_nobody(tx, &mut moment(), &one))?;
+        store.write_blocking(move |tx| restoring::revive_nobody(tx, &mut moment(), &one, head.as_ref()))?;
     let mut after = String::new();
     loop {
         let from = after.clone();
@@ -420,20 +484,29 @@ fn revive_nobody_of(
             break;
         }
         revived.memberships += stored;
+        progress.now(format_args!(
+            "`{}`: {}",
+            organization.slug,
+            counted(revived.memberships, "person", "people so far")
+        ));
     }
-    revived.waiting += count_waiting(store, id)?;
-    Ok(())
+    count_waiting(store, id, revived)
 }
 
-/// Those who are suspended by nobody's order: their directory has to speak of them.
-fn count_waiting(store: &Store, organization: OrganizationId) -> Result<usize> {
-    let (mut count, mut after) = (0, String::new());
+/// Counts those of whom their directory has to speak.
+fn count_waiting(store: &Store, organization: OrganizationId, revived: &mut Revived) -> Result<()> {
+    let mut after = String::new();
     loop {
         let from = after.clone();
         let page = store.read_blocking(move |tx| restoring::people(tx, organization, &from))?;
-        let Some(last) = page.last() else { return Ok(count) };
+        let Some(last) = page.last() else { return Ok(()) };
         after = last.id.to_string();
-        count += page.iter().filter(|member| restoring::waits(member)).count();
+        for waits in page.iter().filter_map(restoring::waits) {
+            match waits {
+                Waits::ForDirectory => revived.waiting += 1,
+                Waits::ForBoth => revived.suspended_waiting += 1,
+            }
+        }
     }
 }
 

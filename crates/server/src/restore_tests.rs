@@ -3,8 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use portcullis_domain::Clock as _;
+use portcullis_domain::cause::Cause;
+use portcullis_domain::secret::SecretHash;
+use portcullis_service::{Moment, organization};
+use portcullis_store::audit::{AuditFilter, Head};
+use serde_json::json;
+
 use super::{restore, write_backup};
 use crate::cli::{Backup, Restore};
+use crate::clock::SystemClock;
+use crate::random::SystemRandom;
+use crate::root_token::{self, By};
 use crate::settings::flags::PlaceFlags;
 use crate::settings::{Settings, Sources};
 use crate::{database, serve};
@@ -96,6 +106,93 @@ fn a_backup_has_its_name_only_once_it_is_whole() {
     assert_eq!(left, [file]);
     let again = format!("{:#}", write_backup(&served, &wanted).unwrap_err());
     assert!(again.contains("is there already"), "{again}");
+}
+
+#[test]
+fn what_backups_of_that_name_left_more_than_a_day_ago_is_removed_by_the_next_and_nothing_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = settings(&folder.path().join("data"));
+    drop(serve::open(&served).unwrap());
+    let backups = folder.path().join("backups");
+    std::fs::create_dir(&backups).unwrap();
+    let left = |name: &str, hours: u64| {
+        std::fs::write(backups.join(name), "half a page").unwrap();
+        let file = std::fs::File::options().write(true).open(backups.join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_hours(hours)).unwrap();
+    };
+    left("night.0123456789abcdef.partial", 25);
+    let others = [
+        ("night.1123456789abcdef.partial", 23),
+        ("tuesday.0123456789abcdef.partial", 25),
+        ("night.partial", 25),
+        ("night.0123456789abcdeX.partial", 25),
+        ("night.0123456789abcdef", 25),
+        (".0123456789abcdef.partial", 25),
+        ("partial", 25),
+    ];
+    for (name, hours) in others {
+        left(name, hours);
+    }
+    let wanted = Backup { flags: PlaceFlags::default(), file: backups.join("night") };
+    write_backup(&served, &wanted).unwrap();
+    let found: std::collections::BTreeSet<_> =
+        backups.read_dir().unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let expected = others.iter().map(|(name, _)| (*name).to_owned()).chain(["night".to_owned()]).collect();
+    assert_eq!(found, expected);
+}
+
+/// The details of the events of one action in the log of `acme`, in order.
+fn details(settings: &Settings, action: &'static str) -> Vec<serde_json::Value> {
+    let store = database::open_existing(settings).unwrap();
+    let events = store.read_blocking(move |tx| {
+        let acme = portcullis_service::organization::named(tx, "acme")?;
+        let filter = AuditFilter { action: action.to_owned(), ..AuditFilter::default() };
+        Ok::<_, portcullis_service::ServiceError>(portcullis_store::audit::list_page(
+            tx, acme.id, &filter, "", 100,
+        )?)
+    });
+    let detail = |event: portcullis_store::audit::StoredEvent| {
+        serde_json::from_str::<serde_json::Value>(&event.content).unwrap()["detail"].clone()
+    };
+    events.unwrap().into_iter().map(detail).collect()
+}
+
+#[test]
+fn what_a_restore_puts_in_force_as_root_token_and_which_log_it_replaces_stand_in_the_restored_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = settings(&folder.path().join("data"));
+    drop(serve::open(&served).unwrap());
+    let store = database::open_existing(&served).unwrap();
+    let acme = store
+        .write_blocking(|tx| {
+            let mut moment = Moment::new(SystemClock.now(), Box::new(SystemRandom));
+            organization::create(tx, &mut moment, "acme".parse()?, "Acme", Cause::system())
+        })
+        .unwrap()
+        .id;
+    drop(store);
+    let file = folder.path().join("monday.backup");
+    write_backup(&served, &Backup { flags: PlaceFlags::default(), file: file.clone() }).unwrap();
+    // Nothing became of it since: nothing is said of it.
+    restore(&served, &replacing(&file)).unwrap();
+    assert_eq!(details(&served, "root_token.replaced").len() + details(&served, "root_token.ended").len(), 0);
+    assert_eq!(details(&served, "backup.restored"), [json!({ "replaced": null })], "no head was signed");
+    let head = Head { number: 7, link: "ab".repeat(32), jws: "a.b.c".into(), at: SystemClock.now() };
+    let replaced = json!({ "number": 7, "link": head.link, "at": head.at.rfc3339() });
+    for (token, action) in [(Some("another"), "root_token.replaced"), (None, "root_token.ended")] {
+        let (hash, head) = (token.map(SecretHash::of), head.clone());
+        let store = database::open_existing(&served).unwrap();
+        store
+            .write_blocking(move |tx| {
+                root_token::replace(tx, hash.as_ref(), By::Order)?;
+                portcullis_store::audit::put_head(tx, acme, &head)
+            })
+            .unwrap();
+        drop(store);
+        restore(&served, &replacing(&file)).unwrap();
+        assert_eq!(details(&served, action), [json!({ "by": "restore" })], "{action}");
+        assert_eq!(details(&served, "backup.restored"), [json!({ "replaced": replaced })]);
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub enum By {
     Order,
     /// The configuration at a start.
     Configuration,
-    /// A restore, which could not know what was good.
+    /// A restore: what was good before it is good after it, or none is, where it could not know.
     Restore,
 }
 
@@ -202,8 +202,12 @@ pub fn carry_over(tx: &mut Tx<'_>, before: Option<&Known>) -> Result<(), StoreEr
         end(tx, hash)?;
     }
     match &before.hash {
-        Some(hash) => instance::put(tx, ROOT_TOKEN_HASH, hash),
-        None => instance::remove(tx, ROOT_TOKEN_HASH),
+        Some(hash) => set(tx, hash, By::Restore),
+        // There never was one: the next start makes one.
+        None => {
+            set(tx, OFF, By::Restore)?;
+            instance::remove(tx, ROOT_TOKEN_HASH)
+        }
     }
 }
 

@@ -4,7 +4,15 @@
 //! is done all the same, and its exit status says how that went. (`println!` panics there.)
 
 use std::fmt::Arguments;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
+
+/// How many there are, of what is one thing so called and several so.
+#[must_use]
+pub fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
+    // INVARIANT: what is counted is not negative.
+    let count = count.try_into().unwrap_or_default();
+    format!("{count} {}", if count == 1 { one } else { many })
+}
 
 /// Says a line on standard output.
 macro_rules! say {
@@ -17,6 +25,30 @@ macro_rules! complain {
 }
 
 pub(crate) use {complain, say};
+
+/// What a command is at, for a person who waits at a terminal: whoever reads it from a file or a job is told nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A person waits.
+    Shown,
+    /// Nobody does.
+    Hidden,
+}
+
+impl Progress {
+    /// Shown where standard error is a terminal.
+    #[must_use]
+    pub fn begin() -> Self {
+        if io::stderr().is_terminal() { Self::Shown } else { Self::Hidden }
+    }
+
+    /// Says what it is at now.
+    pub fn now(self, at: Arguments<'_>) {
+        if self == Self::Shown {
+            on_error(format_args!("… {at}"));
+        }
+    }
+}
 
 /// A line on standard output. One that cannot be written, because a disk is full, is complained of.
 pub fn on_output(line: Arguments<'_>) {

@@ -7,6 +7,8 @@
 //! there that does not govern them here. So is whom only claims govern: these speak when the person signs in, and would let in
 //! whomever they are to keep out.
 
+use std::collections::BTreeSet;
+
 use portcullis_domain::Timestamp;
 use portcullis_domain::access::EndedBecause;
 use portcullis_domain::audit::{Action, EventDraft};
@@ -20,6 +22,7 @@ use portcullis_domain::organization::Organization;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::token::TokenEnd;
+use portcullis_store::audit::Head;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::{self, MembershipFilter};
 use portcullis_store::tombstone::{self, Laid};
@@ -41,8 +44,19 @@ pub fn organizations(tx: &mut Tx<'_>, after: &str) -> Result<Vec<Organization>, 
     Ok(organization::list(tx, Some(after), PAGE)?)
 }
 
+/// The head of an organization's log in the database that is replaced, if it had one.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn head(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Option<Head>, ServiceError> {
+    Ok(portcullis_store::audit::head(tx, organization)?)
+}
+
 /// Ends every token of an organization and makes everything that its directories say wait for them; how many tokens
 /// ended. Stored access is stale from here on, so a check refuses at once; [`bring_in_step`] stores what follows.
+///
+/// Its event says which log ends here: whoever kept a head of that one tells by it that a backup was restored, and that nobody
+/// wrote another log in its place without saying so.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
@@ -50,9 +64,12 @@ pub fn revive_nobody(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     organization: &Organization,
+    replaced: Option<&Head>,
 ) -> Result<u64, ServiceError> {
     let id = organization.id;
-    let event = EventDraft::new(Action::BackupRestored, id);
+    let replaced =
+        replaced.map(|head| json!({ "number": head.number, "link": head.link, "at": head.at.rfc3339() }));
+    let event = EventDraft::new(Action::BackupRestored, id).with(json!({ "replaced": replaced }));
     let end = TokenChange::ended(TokenSet::OfOrganization, TokenEnd::Restored, moment.now);
     let plan = Plan::because(id, Cause::system()).then_all(
         event,
@@ -131,11 +148,36 @@ const fn became(member: &Membership) -> Since {
     }
 }
 
-/// Whether somebody is suspended by no person's order: their directory has to speak of them again.
+/// For whom somebody waits whom a directory governs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// Their directory has to speak of them again.
+    ForDirectory,
+    /// And somebody has to lift their suspension.
+    ForBoth,
+}
+
+/// For whom somebody waits, if they do: whoever a directory governs waits for it, also if a person suspended them.
 #[must_use]
-pub fn waits(member: &Membership) -> bool {
-    let is_ordered = member.suspended_at.is_some() || member.ended.is_some();
-    member.governed_by.is_some() && member.access.state == MembershipState::Suspended && !is_ordered
+pub fn waits(member: &Membership) -> Option<Waits> {
+    let is_out = member.access.state == MembershipState::Suspended && member.ended.is_none();
+    match (member.governed_by, member.suspended_at) {
+        (Some(_), None) if is_out => Some(Waits::ForDirectory),
+        (Some(_), Some(_)) if is_out => Some(Waits::ForBoth),
+        _ => None,
+    }
+}
+
+/// Which of these members wait for their directory to speak of them again; a page of them at most.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn waiting(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    people: &[MembershipId],
+) -> Result<BTreeSet<MembershipId>, ServiceError> {
+    Ok(membership::unconfirmed(tx, organization, people)?)
 }
 
 /// What is to be done about somebody of the backup.

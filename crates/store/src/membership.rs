@@ -24,7 +24,9 @@ macro_rules! columns {
 // Behind the macro, which it reads too.
 pub(crate) mod list;
 
-pub use self::list::{MembershipFilter, due, governed_above, governed_by, list_of_lead, list_page, stale};
+pub use self::list::{
+    MembershipFilter, due, governed_above, governed_by, list_of_lead, list_page, stale, unconfirmed,
+};
 
 /// Marks access as older than what a call about many said. The number that it was stored under is kept, and the events of
 /// some fifty calls: whoever waits for a job that long follows from too many for one log entry.

@@ -361,7 +361,7 @@ fn a_restore_waits_for_the_directory_and_releases_nobody() {
         leave_group(bench, &company.place, company.people[40].user);
         bench.write(|tx, moment| {
             let organization = named(tx, "acme")?;
-            restoring::revive_nobody(tx, moment, &organization)?;
+            restoring::revive_nobody(tx, moment, &organization, None)?;
             restoring::bring_in_step(tx, moment, &organization).map(|_| ())
         });
         assert_eq!(company.holds()[0].waiting, 3, "nothing was said of them");

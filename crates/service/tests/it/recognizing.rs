@@ -244,7 +244,7 @@ async fn a_restore_that_knows_of_nobody_lets_whoever_was_only_invited_in_by_no_c
     let member: MembershipId = made_before["member"].as_str().unwrap().parse().unwrap();
     bench.write(move |tx, moment| {
         let organization = named(tx, "acme")?;
-        restoring::revive_nobody(tx, moment, &organization)?;
+        restoring::revive_nobody(tx, moment, &organization, None)?;
         restoring::carry_over(tx, moment, organization.id, &[(member, Since::Unknown)])?;
         restoring::bring_in_step(tx, moment, &organization)
     });

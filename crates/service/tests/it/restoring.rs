@@ -6,6 +6,7 @@ use portcullis_domain::evaluation::Decision;
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::token::{Holder, ShownTo, TokenKind};
 use portcullis_service::organization::named;
+use portcullis_service::restoring::{Since, Waits};
 use portcullis_service::{restoring, scim};
 use portcullis_store::audit::AuditFilter;
 use portcullis_store::{directory_user, instance};
@@ -17,7 +18,7 @@ use crate::thread::{Place, agent, decision, key, leave_group, place, provision, 
 fn restore(bench: &Bench) -> u64 {
     bench.write(|tx, moment| {
         let organization = named(tx, "acme")?;
-        let ended = restoring::revive_nobody(tx, moment, &organization)?;
+        let ended = restoring::revive_nobody(tx, moment, &organization, None)?;
         restoring::begin_timeline(tx, "another", 41)?;
         Ok(ended)
     })
@@ -113,4 +114,32 @@ fn whoever_waits_is_answered_as_inactive_so_that_a_provider_which_compares_says_
     assert_eq!(answered(&bench), Some(false));
     say_active(&bench, &place, ada, true);
     assert_eq!(answered(&bench), Some(true));
+}
+
+#[test]
+fn whoever_was_suspended_by_order_waits_for_their_directory_as_well() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 3600);
+    let (_, ada) = provision(&bench, &place, "ada");
+    let (bob_said, bob) = provision(&bench, &place, "bob");
+    let organization = place.organization;
+    bench.write(move |tx, moment| {
+        restoring::carry_over(tx, moment, organization, &[(bob, Since::Suspended)]).map(|_| ())
+    });
+    let waiting = |bench: &Bench| {
+        bench.write(move |tx, _| {
+            let people = restoring::people(tx, organization, "")?;
+            let ids: Vec<_> = people.iter().map(|member| member.id).collect();
+            let shown = restoring::waiting(tx, organization, &ids)?;
+            let of = |id| people.iter().find(|member| member.id == id).and_then(restoring::waits);
+            Ok((of(ada), of(bob), shown.contains(&ada), shown.contains(&bob)))
+        })
+    };
+    assert!(!waiting(&bench).2 && !waiting(&bench).3, "nothing was restored");
+    restore(&bench);
+    store_it(&bench);
+    assert_eq!(waiting(&bench), (Some(Waits::ForDirectory), Some(Waits::ForBoth), true, true));
+    say_active(&bench, &place, bob_said, true);
+    assert_eq!(waiting(&bench).3, false, "his directory spoke");
+    assert_eq!(state(&bench, &place, bob), MembershipState::Suspended, "and the order stands");
 }

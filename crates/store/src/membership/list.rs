@@ -1,5 +1,7 @@
 //! Memberships in lists: pages for whoever asks, and those that a job is to look at.
 
+use std::collections::BTreeSet;
+
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::membership::{Membership, MembershipState};
@@ -58,6 +60,11 @@ const LIST_OF_LEAD: Statement = Statement::read(
          AND (CAST($5 AS TEXT) = '' OR role = $5) ORDER BY id LIMIT $6"
     ),
 );
+const UNCONFIRMED: Statement = Statement::read(
+    "membership.unconfirmed",
+    "SELECT m.id FROM memberships m JOIN directory_users u ON u.membership = m.id AND u.directory = m.governed_by \
+     WHERE m.id IN_LIST($1) AND m.organization = $2 AND m.ended_at IS NULL AND u.unconfirmed_at IS NOT NULL",
+);
 const DUE: Statement = Statement::read(
     "membership.due",
     "SELECT organization, id FROM memberships \
@@ -69,7 +76,7 @@ const STALE: Statement = Statement::read(
 );
 
 pub(crate) const ALL: &[&Statement] =
-    &[&GOVERNED_BY, &GOVERNED_ABOVE, &LIST, &LIST_BY_EMAIL, &LIST_OF_LEAD, &DUE, &STALE];
+    &[&GOVERNED_BY, &GOVERNED_ABOVE, &LIST, &LIST_BY_EMAIL, &LIST_OF_LEAD, &UNCONFIRMED, &DUE, &STALE];
 
 /// What a list of members is narrowed to. Empty means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -183,4 +190,16 @@ pub fn stale(
     limit: i64,
 ) -> Result<Vec<MembershipId>, StoreError> {
     tx.rows(&STALE, params![organization, rules_number, limit])?.iter().map(|r| r.parsed(0)).collect()
+}
+
+/// Which of these memberships are governed by a directory that has not spoken of them since a restore; 1,000 at most.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn unconfirmed(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    people: &[MembershipId],
+) -> Result<BTreeSet<MembershipId>, StoreError> {
+    tx.rows(&UNCONFIRMED, params![list(people), organization])?.iter().map(|row| row.parsed(0)).collect()
 }

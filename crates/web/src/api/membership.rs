@@ -1,16 +1,18 @@
 //! Members: `…/members`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::Json;
 use axum::extract::{Path, State};
 use portcullis_domain::access::{Access, By, Given};
 use portcullis_domain::hold::HoldKind;
-use portcullis_domain::id::{HoldId, MembershipId, UserId};
+use portcullis_domain::id::{HoldId, MembershipId, OrganizationId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::{Slug, email_key, name_key};
 use portcullis_service::membership::{self, Suspension};
 use portcullis_service::noun::Noun;
-use portcullis_service::{ServiceError, hold};
+use portcullis_service::{ServiceError, hold, restoring};
 use portcullis_store::membership::MembershipFilter;
 use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
@@ -51,6 +53,10 @@ pub struct Member {
     pub governed_by: Option<String>,
     /// Since when an administrator has suspended it.
     pub suspended_at: Option<At>,
+    /// Whether the directory that governs it has yet to speak of it again, since a restore: until then it is suspended, and no
+    /// order lifts that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_directory: bool,
     /// What the brake of a directory holds of it: why somebody is suspended, or keeps what a group gave.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<MemberHold>,
@@ -153,6 +159,7 @@ impl Member {
             reasons: reasons(&member.access),
             governed_by: member.governed_by.map(|d| d.to_string()),
             suspended_at: member.suspended_at.map(At),
+            waits_for_directory: false,
             holds: Vec::new(),
             ended_at: member.ended.map(|(at, _)| At(at)),
             ended_because: member.ended.map(|(_, because)| because.as_str()),
@@ -161,14 +168,31 @@ impl Member {
 
     /// The member, with what is held of them as it stands here.
     fn read(tx: &mut Tx<'_>, member: &Membership) -> Result<Self, ServiceError> {
-        let mut holds = hold::of_members(tx, member.organization, &[member.id])?;
-        Ok(Self::held(member, holds.remove(&member.id)))
+        let mut beside = Beside::of(tx, member.organization, &[member.id])?;
+        Ok(Self::with(member, &mut beside))
     }
 
-    /// The member, with what is held of them.
-    fn held(member: &Membership, holds: Option<Vec<(HoldId, HoldKind)>>) -> Self {
-        let holds = holds.into_iter().flatten().map(MemberHold::of).collect();
-        Self { holds, ..Self::of(member) }
+    /// The member, with what is held of them and whom they wait for.
+    fn with(member: &Membership, beside: &mut Beside) -> Self {
+        let holds = beside.holds.remove(&member.id).into_iter().flatten().map(MemberHold::of).collect();
+        Self { holds, waits_for_directory: beside.waiting.contains(&member.id), ..Self::of(member) }
+    }
+}
+
+/// What is kept of some members elsewhere.
+struct Beside {
+    holds: BTreeMap<MembershipId, Vec<(HoldId, HoldKind)>>,
+    waiting: BTreeSet<MembershipId>,
+}
+
+impl Beside {
+    fn of(
+        tx: &mut Tx<'_>,
+        organization: OrganizationId,
+        people: &[MembershipId],
+    ) -> Result<Self, ServiceError> {
+        let holds = hold::of_members(tx, organization, people)?;
+        Ok(Self { holds, waiting: restoring::waiting(tx, organization, people)? })
     }
 }
 
@@ -290,11 +314,11 @@ async fn list(
     let read = move |tx: &mut Tx<'_>, now| {
         let page = membership::list(tx, &scope.caller, organization, &filter, (&after, limit), now)?;
         let ids: Vec<MembershipId> = page.items.iter().map(|member| member.id).collect();
-        let holds = hold::of_members(tx, organization, &ids)?;
-        Ok((page, holds))
+        let beside = Beside::of(tx, organization, &ids)?;
+        Ok((page, beside))
     };
-    let (page, mut holds) = app.portcullis().read(read).await?;
-    let with = |member: &Membership| Member::held(member, holds.remove(&member.id));
+    let (page, mut beside) = app.portcullis().read(read).await?;
+    let with = |member: &Membership| Member::with(member, &mut beside);
     Ok(Json(Page {
         items: page.items.iter().map(with).collect(),
         next: page.next.map(|id| id.to_string()),

@@ -1,6 +1,7 @@
 //! `/organizations/{org}/members` and `/me`.
 
 use portcullis_service::membership::MAX_REASON;
+use portcullis_service::restoring;
 use portcullis_testkit::ROOT_TOKEN;
 use serde_json::{Value, json};
 
@@ -294,4 +295,31 @@ async fn whoever_joined_somewhere_is_called_in_a_second_organization_as_they_wer
     // Who joined somewhere is called as they were invited there, whatever a directory calls them since.
     let invited = json!({ "user": scene.stranger.user.to_string() });
     assert_eq!(scene.made(MEMBERS, invited).await["user"]["email"], json!("owner@globex.test"));
+}
+
+#[tokio::test]
+async fn whose_suspension_is_lifted_before_their_directory_spoke_again_after_a_restore_is_shown_to_wait_for_it()
+ {
+    let scene = Scene::new();
+    let directories = "/api/v1/organizations/acme/directories";
+    let (_, made) = scene
+        .root("POST", directories, json!({ "name": "d", "kind": "scim", "default_role": "member" }))
+        .await;
+    let organization = scene.member.organization;
+    let told = person(&scene.bench, organization, directory(&made), "eve@acme.test");
+    let path = format!("{MEMBERS}/{}", told.membership);
+    let (status, eve) = scene.root("PATCH", &path, json!({ "state": "suspended" })).await;
+    assert_eq!((status, eve.get("waits_for_directory")), (200, None), "{eve}");
+    scene.bench.write(move |tx, moment| {
+        let acme = portcullis_service::organization::named(tx, "acme")?;
+        restoring::revive_nobody(tx, moment, &acme, None)?;
+        restoring::bring_in_step(tx, moment, &acme)
+    });
+    let (status, lifted) = scene.root("PATCH", &path, json!({ "state": "active" })).await;
+    let shown = (status, &lifted["state"], &lifted["suspended_at"], &lifted["waits_for_directory"]);
+    assert_eq!(shown, (200, &json!("suspended"), &Value::Null, &json!(true)), "{lifted}");
+    let listed = scene.all(MEMBERS).await;
+    let of = |member: &str| listed.iter().find(|one| one["id"] == json!(member)).unwrap();
+    assert_eq!(of(&told.membership.to_string())["waits_for_directory"], json!(true));
+    assert_eq!(of(&scene.viewer.membership.to_string()).get("waits_for_directory"), None);
 }

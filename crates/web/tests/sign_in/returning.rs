@@ -213,7 +213,7 @@ async fn whom_a_directory_tells_of_and_who_was_suspended_gets_no_second_membersh
 async fn restored(world: &World, since: Since) {
     let carried = world.portcullis.write(Priority::Ordinary, move |tx, moment| {
         for organization in restoring::organizations(tx, "")? {
-            restoring::revive_nobody(tx, moment, &organization)?;
+            restoring::revive_nobody(tx, moment, &organization, None)?;
             let people = restoring::people(tx, organization.id, "")?;
             let people: Vec<_> = people.iter().map(|member| (member.id, since)).collect();
             restoring::carry_over(tx, moment, organization.id, &people)?;

@@ -439,7 +439,7 @@ async fn what_a_backup_says_waits_for_the_next_full_poll() {
     world.poll().await;
     world.bench.write(move |tx, moment| {
         let organization = restoring::organizations(tx, "")?.remove(0);
-        restoring::revive_nobody(tx, moment, &organization)?;
+        restoring::revive_nobody(tx, moment, &organization, None)?;
         restoring::bring_in_step(tx, moment, &organization)
     });
     assert_eq!(world.state("ada@acme.test"), Suspended);
