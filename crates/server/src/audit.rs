@@ -8,14 +8,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use portcullis_domain::id::OrganizationId;
-use portcullis_service::audit_export::{self, Finding, Known, MAX_LINE, Verified};
+use portcullis_service::audit_export::{self, Exported, Finding, Known, MAX_LINE, Verified};
 use portcullis_service::noun::Noun;
 use portcullis_service::{ServiceError, organization};
 use portcullis_store::Store;
 
 use crate::cli::AuditVerify;
 use crate::database;
-use crate::say::{complain, say};
+use crate::say::{complain, counted, say};
 use crate::secrets;
 use crate::settings::Settings;
 
@@ -51,7 +51,18 @@ pub fn export(settings: &Settings, named: String, file: &Path) -> Result<()> {
         // Half a log is of no use, and would be in the way of the next try.
         secrets::remove(file)?;
     }
-    complain!("{} events", written?);
+    let Exported { events, waiting, waiting_since } = written?;
+    complain!("{}", counted(events, "event", "events"));
+    if let Some(since) = waiting_since.filter(|_| waiting > 0) {
+        complain!(
+            "note: {} more {} no number yet, since {}, and {} not in it: a server that runs gives it within a second; where it \
+             does not, `portcullis doctor` and its log say why; a database that nobody serves keeps them without one",
+            counted(waiting, "event", "events"),
+            if waiting == 1 { "has" } else { "have" },
+            since.rfc3339(),
+            if waiting == 1 { "is" } else { "are" },
+        );
+    }
     Ok(())
 }
 
@@ -60,7 +71,7 @@ fn write(
     store: Store,
     organization: OrganizationId,
     (file, out): (&Path, Box<dyn Write + Send>),
-) -> Result<i64> {
+) -> Result<Exported> {
     let (sender, receiver) = std::sync::mpsc::sync_channel::<String>(MAX_WAITING_LINES);
     let writer = std::thread::spawn(move || {
         let mut out = BufWriter::new(out);
@@ -164,7 +175,7 @@ fn keys(path: &Path) -> Result<Vec<serde_json::Value>> {
 }
 
 fn tell(verified: &Verified, known: &Known) {
-    say!("verified: {} events of {}", verified.events, verified.organization);
+    say!("verified: {} of {}", counted(verified.events, "event", "events"), verified.organization);
     say!("head:     {}", verified.link);
     say!(
         "next:     --known-link {}:{} (keep it: the next export must go on from here)",

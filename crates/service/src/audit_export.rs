@@ -7,16 +7,17 @@
 //! writes another log has other links than were known before. A line is byte for byte what an export has there: what two
 //! readers could read differently (a name twice, a field that nobody knows) is no line.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt::{Display, Formatter};
 use std::io::{BufRead, Read as _};
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Digest, SALT_BYTES, canonical, commitment_to_text, genesis, link};
+use portcullis_domain::audit::{Action, Digest, SALT_BYTES, canonical, commitment_to_text, genesis, link};
 use portcullis_domain::id::OrganizationId;
 use portcullis_oidc::jwk::PublicJwk;
 use portcullis_oidc::jws::{find_kid, verify_eddsa};
 use portcullis_store::Tx;
-use portcullis_store::audit::{Head, StoredEvent, export_page, head};
+use portcullis_store::audit::{Head, StoredEvent, export_page, head, waiting_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -93,9 +94,15 @@ pub enum Finding {
     #[error("line {line}: event {number} belongs to another organization")]
     Foreign { line: usize, number: i64 },
     #[error(
-        "line {line}: event {number} has another link than the one known before: another log was written in its place"
+        "line {line}: event {number} has another link than the one known before: another log was written in its place{restored}"
     )]
-    Forked { line: usize, number: i64 },
+    Forked { line: usize, number: i64, restored: Restored },
+    #[error(
+        "two links are known of event {number}: whoever showed them showed two logs, and one was written in the other's place"
+    )]
+    TwoLogs { number: i64 },
+    #[error("the keys beside the head are not those of the key set that was brought: {0}")]
+    Keys(String),
     #[error("the export has no head at its end: lines were cut off")]
     NoHead,
     #[error(
@@ -111,6 +118,28 @@ pub enum Finding {
     Older { known: i64, found: i64 },
     #[error("the head was signed at {at}, before {not_before}", at = at.rfc3339(), not_before = not_before.rfc3339())]
     Stale { at: Timestamp, not_before: Timestamp },
+}
+
+/// The event before a fork that says that a backup was restored, if there is one: a restore too has a log go on from earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored(pub Option<i64>);
+
+impl From<Option<i64>> for Restored {
+    fn from(number: Option<i64>) -> Self {
+        Self(number)
+    }
+}
+
+impl Display for Restored {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |number| {
+            write!(
+                f,
+                "; event {number} says that a backup was restored: compare what its `detail.replaced` says with the last link \
+                 that you keep"
+            )
+        })
+    }
 }
 
 /// What a check found in order.
@@ -135,8 +164,8 @@ pub struct Known {
     pub keys: Option<Vec<Value>>,
     /// How many events there were at the last check.
     pub events: i64,
-    /// Links that were seen before, in hexadecimal digits, by the number of their event.
-    pub links: BTreeMap<i64, String>,
+    /// Links that were seen before, in hexadecimal digits, each with the number of its event.
+    pub links: BTreeSet<(i64, String)>,
     /// The head must have been signed then or later.
     pub not_before: Option<Timestamp>,
 }
@@ -144,8 +173,34 @@ pub struct Known {
 impl Known {
     /// How many events there must be at least.
     fn at_least(&self) -> i64 {
-        self.links.keys().next_back().map_or(self.events, |last| self.events.max(*last))
+        self.links.last().map_or(self.events, |(last, _)| self.events.max(*last))
     }
+
+    /// The first number of which two links are known.
+    fn contradiction(&self) -> Option<i64> {
+        let pairs = self.links.iter().zip(self.links.iter().skip(1));
+        let of_one = |((one, link), (other, of_other)): &(&(i64, String), &(i64, String))| {
+            one == other && !link.eq_ignore_ascii_case(of_other)
+        };
+        pairs.into_iter().find(of_one).map(|((number, _), _)| *number)
+    }
+
+    /// Whether that event was known with another link.
+    fn contradicts(&self, number: i64, linked: &str) -> bool {
+        let of_it = self.links.range((number, String::new())..).take_while(|(of, _)| *of == number);
+        of_it.into_iter().any(|(_, link)| !link.eq_ignore_ascii_case(linked))
+    }
+}
+
+/// What an export holds, and what it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// How many events are in it.
+    pub events: i64,
+    /// How many events of that log had no number yet: these are not in it.
+    pub waiting: i64,
+    /// When the oldest of those was written.
+    pub waiting_since: Option<Timestamp>,
 }
 
 /// Writes an export line by line.
@@ -156,10 +211,13 @@ pub fn export(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     mut out: impl FnMut(&Line) -> std::io::Result<()>,
-) -> Result<i64, ServiceError> {
+) -> Result<Exported, ServiceError> {
     let mut put = |line: &Line| out(line).map_err(|e| ServiceError::Upstream(e.to_string()));
+    let (waiting, waiting_since) = waiting_of(tx, organization)?;
     put(&Line::Header { form: FORM, organization })?;
-    let Some(head) = head(tx, organization)? else { return Ok(0) };
+    let Some(head) = head(tx, organization)? else {
+        return Ok(Exported { events: 0, waiting, waiting_since });
+    };
     let mut number = 0;
     'pages: loop {
         let page = export_page(tx, organization, number, PAGE)?;
@@ -176,7 +234,7 @@ pub fn export(
         }
     }
     put(&head_line(tx, organization, head)?)?;
-    Ok(number)
+    Ok(Exported { events: number, waiting, waiting_since })
 }
 
 fn head_line(tx: &mut Tx<'_>, organization: OrganizationId, head: Head) -> Result<Line, ServiceError> {
@@ -206,6 +264,9 @@ fn event_line(event: StoredEvent) -> Result<EventLine, ServiceError> {
 /// # Errors
 /// The first [`Finding`], with its line.
 pub fn verify(mut reader: impl BufRead, known: &Known) -> Result<Verified, Finding> {
+    if let Some(number) = known.contradiction() {
+        return Err(Finding::TwoLogs { number });
+    }
     let mut check = Check::default();
     let mut number = 0;
     let mut end = None;
@@ -255,6 +316,8 @@ struct Check {
     organization: Option<OrganizationId>,
     previous: Digest,
     count: i64,
+    /// The last event that says that a backup was restored.
+    restored: Option<i64>,
 }
 
 struct End {
@@ -278,9 +341,13 @@ impl Check {
             }
             (Some(organization), Line::Event(event)) => {
                 self.event(at, organization, &event)?;
-                let EventLine { number, link: linked, .. } = event;
-                if known.links.get(&number).is_some_and(|link| !link.eq_ignore_ascii_case(&linked)) {
-                    return Err(Finding::Forked { line: at, number });
+                let EventLine { number, link: linked, .. } = &event;
+                let number = *number;
+                if is_restore(&event.content) {
+                    self.restored = Some(number);
+                }
+                if known.contradicts(number, linked) {
+                    return Err(Finding::Forked { line: at, number, restored: self.restored.into() });
                 }
                 Ok(None)
             }
@@ -333,6 +400,7 @@ impl Check {
         let key = keys.iter().filter_map(|k| PublicJwk::from_value(k).ok()).find(|k| k.thumbprint() == kid);
         let key = key.ok_or_else(|| bad(format!("key `{kid}` is not among the organization's")))?;
         let payload = verify_eddsa(&key, HEAD_TYP, &end.jws).map_err(|e| bad(e.to_string()))?;
+        must_be_the_known(&end.keys, known)?;
         let signed: Value = serde_json::from_slice(&payload).map_err(|e| bad(e.to_string()))?;
         let says = |name: &str, value: Value| signed.get(name) == Some(&value);
         if !(says("organization", json!(organization))
@@ -351,6 +419,23 @@ impl Check {
         }
         Ok(Verified { organization, events: self.count, link: end.link.clone(), kid, at })
     }
+}
+
+/// Nobody signs the keys that stand beside the head: each has to be one of those that were brought, to the letter, else whoever
+/// is handed the same file without them would believe it.
+fn must_be_the_known(keys: &[Value], known: &Known) -> Result<(), Finding> {
+    let Some(brought) = &known.keys else { return Ok(()) };
+    let Some(key) = keys.iter().find(|key| !brought.contains(key)) else { return Ok(()) };
+    let kid = key.get("kid").and_then(Value::as_str);
+    Err(Finding::Keys(kid.map_or_else(
+        || "one names no `kid`".to_owned(),
+        |kid| format!("`{kid}` is none of them, or is written otherwise there"),
+    )))
+}
+
+/// Whether an event says that a backup was restored.
+fn is_restore(content: &Value) -> bool {
+    content.get("action").and_then(Value::as_str) == Some(Action::BackupRestored.as_str())
 }
 
 /// A salt as an export writes it.

@@ -140,6 +140,10 @@ const EXPORT: Statement = Statement::read(
         " FROM audit_events WHERE organization = $1 AND number > $2 AND number IS NOT NULL ORDER BY number LIMIT $3"
     ),
 );
+const WAITING_OF: Statement = Statement::read(
+    "audit.waiting_of",
+    "SELECT COUNT(*), MIN(created_at) FROM audit_events WHERE organization || '' = $1 AND number IS NULL",
+);
 const COUNT_WAITING: Statement =
     Statement::read("audit.count_waiting", "SELECT COUNT(*) FROM audit_events WHERE number IS NULL");
 
@@ -159,6 +163,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &LAST_NUMBER,
     &PUT_HEAD,
     &EXPORT,
+    &WAITING_OF,
     &COUNT_WAITING,
 ];
 
@@ -460,6 +465,17 @@ fn read_waiting(row: &Row) -> Result<WaitingEvent, StoreError> {
 /// As [`list_page`].
 pub fn count_waiting(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
     tx.row(&COUNT_WAITING, &[])?.map_or(Ok(0), |r| r.int(0))
+}
+
+/// How many events of an organization wait, and since when the oldest does.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn waiting_of(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+) -> Result<(i64, Option<Timestamp>), StoreError> {
+    tx.row(&WAITING_OF, params![organization])?.map_or(Ok((0, None)), |row| Ok((row.int(0)?, row.opt_at(1)?)))
 }
 
 /// Gives an event its number, commitment and link.

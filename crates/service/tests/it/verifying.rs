@@ -6,6 +6,7 @@ use portcullis_domain::id::OrganizationId;
 use portcullis_oidc::provider::SigningKey;
 use portcullis_service::audit_export::{self, EventLine, Finding, Known, Line, Verified};
 use portcullis_service::organization::{self, People};
+use portcullis_service::restoring;
 use portcullis_service::signing::{HEAD_TYP, sign};
 use portcullis_testkit::Bench;
 use serde_json::{Value, json};
@@ -289,4 +290,102 @@ async fn an_export_whose_head_was_signed_before_the_instant_that_is_named_is_old
     assert!(matches!(found, Err(Finding::Stale { at: signed, .. }) if signed == at), "{found:?}");
     provision(&bench, &place, "bob");
     assert!(check(&export(&bench, &place).await, &now).is_ok());
+}
+
+#[tokio::test]
+async fn of_two_links_that_are_known_of_one_event_neither_is_left_aside() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    provision(&bench, &place, "ada");
+    let sound = export(&bench, &place).await;
+    let (number, link, _) = head(&sound);
+    let other = "0".repeat(64);
+    let known = |links: &[&str]| Known {
+        links: links.iter().map(|link| (number, (*link).to_owned())).collect(),
+        ..Known::default()
+    };
+    for links in [[link.as_str(), &other], [&other, &link]] {
+        let found = check(&sound, &known(&links));
+        assert!(matches!(found, Err(Finding::TwoLogs { number: of }) if of == number), "{found:?}");
+    }
+    assert!(check(&sound, &known(&[&link, &link.to_uppercase()])).is_ok(), "it is one link");
+    let found = check(&sound, &known(&[&other]));
+    assert!(matches!(found, Err(Finding::Forked { .. })), "{found:?}");
+}
+
+#[tokio::test]
+async fn keys_that_nobody_signed_do_not_stand_beside_the_head_for_whoever_has_the_key_set() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    provision(&bench, &place, "ada");
+    let sound = export(&bench, &place).await;
+    let own = Known { keys: Some(head(&sound).2), ..Known::default() };
+    let foreign = SigningKey::ed25519_from_random(&[9; 32]).unwrap().public_jwk().to_value();
+    let key = head(&sound).2[0].clone();
+    let mut said = key.clone();
+    said["note"] = json!("approved");
+    for planted in [vec![foreign.clone()], vec![key, foreign], vec![json!("approved")], vec![said]] {
+        let mut forged = sound.clone();
+        let Some(Line::Head { keys, .. }) = forged.last_mut() else { panic!("no head") };
+        keys.clone_from(&planted);
+        let found = check(&forged, &own);
+        assert!(matches!(found, Err(Finding::Keys(_))), "{planted:?}: {found:?}");
+    }
+    assert!(check(&sound, &own).is_ok());
+}
+
+#[tokio::test]
+async fn where_a_backup_was_restored_before_the_fork_the_finding_names_the_event_that_says_so() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    provision(&bench, &place, "ada");
+    let before = export(&bench, &place).await;
+    let organization = place.organization;
+    let replaced = bench.write(move |tx, _| restoring::head(tx, organization)).unwrap();
+    let (number, link, _) = head(&before);
+    assert_eq!((replaced.number, &replaced.link), (number, &link));
+    bench.write(move |tx, moment| {
+        let acme = organization::named(tx, "acme")?;
+        restoring::revive_nobody(tx, moment, &acme, Some(&replaced))
+    });
+    let after = export(&bench, &place).await;
+    let restored = after.iter().find_map(|line| match line {
+        Line::Event(event) if event.content["action"] == "backup.restored" => Some(event.clone()),
+        _ => None,
+    });
+    let restored = restored.unwrap();
+    let said = &restored.content["detail"]["replaced"];
+    assert_eq!((&said["number"], &said["link"]), (&json!(number), &json!(link)));
+    let other = |number: i64| Known { links: [(number, "0".repeat(64))].into(), ..Known::default() };
+    let found = check(&after, &other(restored.number)).unwrap_err().to_string();
+    assert!(
+        found.contains(&format!("; event {} says that a backup was restored", restored.number)),
+        "{found}"
+    );
+    let found = check(&after, &other(restored.number - 1)).unwrap_err().to_string();
+    assert!(found.ends_with("another log was written in its place"), "it was forked before: {found}");
+}
+
+#[tokio::test]
+async fn an_export_says_how_many_events_have_no_number_yet_and_since_when() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 0);
+    let other = crate::thread::place(&bench, "globex", 0);
+    bench.portcullis().sign_all().await.unwrap();
+    let exported =
+        |organization| bench.write(move |tx, _| audit_export::export(tx, organization, |_| Ok(())));
+    let all = exported(place.organization);
+    assert_eq!((all.waiting, all.waiting_since), (0, None));
+    bench.clock.pass_s(60);
+    let at = bench.portcullis().now();
+    provision(&bench, &place, "ada");
+    bench.clock.pass_s(60);
+    provision(&bench, &place, "bob");
+    let some = exported(place.organization);
+    assert_eq!((some.events, some.waiting_since), (all.events, Some(at)));
+    assert!(some.waiting > 0);
+    assert_eq!(exported(other.organization).waiting, 0, "those of another organization are not counted");
+    bench.portcullis().sign_all().await.unwrap();
+    let whole = exported(place.organization);
+    assert_eq!((whole.events, whole.waiting), (all.events + some.waiting, 0));
 }

@@ -16,6 +16,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("audit.list_narrowed", "what it scans are the 10,000 rows at most that the index gave"),
     ("audit.list_of_target", "what it scans are the 10,000 rows at most that each of two indexes gave"),
     ("audit.list_of_request", "what it scans are the 10,000 rows at most that the index gave"),
+    ("audit.waiting_of", "the index holds only what waits for the sequencer, a second's worth"),
     ("audit.waiting", "the index holds only what waits for the sequencer, a second's worth"),
     ("checkup.active_ended", "asked by `doctor`, while somebody waits for it"),
     ("checkup.alive", "asked by `doctor`, while somebody waits for it"),
