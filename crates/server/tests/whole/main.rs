@@ -17,6 +17,7 @@ mod braking;
 mod chromium;
 mod demo;
 mod doctor;
+mod documented;
 mod doors;
 mod emulate;
 mod faulty;
