@@ -88,6 +88,25 @@ pub enum GoogleFault {
     ApiDisabled,
     /// This person is missing from every list, though there.
     Hidden(String),
+    /// This group is missing from every list, though there.
+    HiddenGroup(String),
+    /// Whatever holds this in its path and query is answered so, again and again.
+    Refused {
+        /// A part of path and query.
+        of: String,
+        /// The status.
+        status: u16,
+        /// Why, as Google names it.
+        reason: &'static str,
+        /// Where the answer says it.
+        form: GoogleErrorForm,
+    },
+    /// Whatever holds this in its path and query is answered with a page that is not Google's: 404, by some proxy.
+    Foreign(String),
+    /// Lists whose path ends so are gone from their second page on.
+    Ending(String),
+    /// Lists whose path ends so lead back to their first page.
+    Looping(String),
     /// Of nobody is the organizational unit said.
     Unitless,
     /// This member is missing from this group's list, though there: (group, person).
@@ -102,6 +121,15 @@ pub enum GoogleFault {
     IdentityUnknown,
     /// The machine's identity may not sign for the service account.
     NotTokenCreator,
+}
+
+/// Where an error of Google's APIs says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoogleErrorForm {
+    /// In `errors`, as the Directory API does.
+    Errors,
+    /// In `details`, as newer ones do.
+    Details,
 }
 
 /// Who asks for signatures in a federation.

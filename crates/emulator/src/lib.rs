@@ -29,8 +29,9 @@ pub use emulate::{
     Verdict, Weight,
 };
 pub use google::{
-    DIRECTORY_PATH, GOOGLE_TOKEN_URL, GoogleAnswer, GoogleCall, GoogleChoice, GoogleFault, GoogleGroup,
-    GoogleMember, GooglePerson, GoogleServer, GoogleSettings, GoogleSigns, GoogleWorkspace, Workspace,
+    DIRECTORY_PATH, GOOGLE_TOKEN_URL, GoogleAnswer, GoogleCall, GoogleChoice, GoogleErrorForm, GoogleFault,
+    GoogleGroup, GoogleMember, GooglePerson, GoogleServer, GoogleSettings, GoogleSigns, GoogleWorkspace,
+    Workspace,
 };
 pub use http_client::HttpError;
 pub use oidc_provider::{

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use super::workspace::{GoogleGroup, GoogleMember, GooglePerson, Workspace};
-use super::{DIRECTORY_PATH, GoogleAnswer, GoogleCall, GoogleFault, Rights, Shared, State};
+use super::{DIRECTORY_PATH, GoogleAnswer, GoogleCall, GoogleErrorForm, GoogleFault, Rights, Shared, State};
 
 /// The most people of a page, by the documentation.
 const MAX_PEOPLE: usize = 500;
@@ -22,6 +22,21 @@ fn error(status: u16, reason: &str, message: &str) -> GoogleAnswer {
         "code": status,
         "message": message,
         "errors": [{ "message": message, "domain": "global", "reason": reason }],
+    } });
+    GoogleAnswer { status, ..GoogleAnswer::ok(body) }
+}
+
+/// An error in the newer form, whose reason stands in its details alone.
+fn detailed(status: u16, reason: &str, message: &str) -> GoogleAnswer {
+    let body = json!({ "error": {
+        "code": status,
+        "message": message,
+        "status": "PERMISSION_DENIED",
+        "details": [{
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": reason,
+            "domain": "googleapis.com",
+        }],
     } });
     GoogleAnswer { status, ..GoogleAnswer::ok(body) }
 }
@@ -46,7 +61,7 @@ pub(super) fn answer(shared: &Shared, state: &mut State, call: &GoogleCall<'_>) 
     if issued.rights != Rights::Directory {
         return error(403, "forbidden", "Not Authorized to access this resource/api");
     }
-    if let Some(failed) = failing(state) {
+    if let Some(failed) = failing(state, &format!("{}?{}", call.path, call.query)) {
         return failed;
     }
     let query = Query(form_urlencoded::parse(call.query.as_bytes()).into_owned().collect());
@@ -63,6 +78,7 @@ pub(super) fn answer(shared: &Shared, state: &mut State, call: &GoogleCall<'_>) 
         ["groups"] => groups(shared, state, call.path, &query),
         ["groups", key] => group(&state.workspace, key),
         ["groups", key, "members"] => members(shared, state, (call.path, key), &query),
+        ["groups", key, "members", person] => member(state, key, person),
         ["groups", key, "hasMember", person] => has_member(&state.workspace, key, person),
         ["customer", _, "orgunits"] => org_units(&state.workspace),
         _ => error(404, "notFound", "Not Found"),
@@ -73,10 +89,20 @@ pub(super) fn answer(shared: &Shared, state: &mut State, call: &GoogleCall<'_>) 
     }
 }
 
-/// What fails whatever is asked.
-fn failing(state: &mut State) -> Option<GoogleAnswer> {
+/// What fails whatever is asked, and what fails at this.
+fn failing(state: &mut State, asked: &str) -> Option<GoogleAnswer> {
     for fault in &mut state.faults {
         match fault {
+            GoogleFault::Refused { of, status, reason, form } if asked.contains(of.as_str()) => {
+                return Some(match form {
+                    GoogleErrorForm::Errors => error(*status, reason, "It is refused."),
+                    GoogleErrorForm::Details => detailed(*status, reason, "It is refused."),
+                });
+            }
+            GoogleFault::Foreign(of) if asked.contains(of.as_str()) => {
+                let page = GoogleAnswer::page("<html>404 Not Found</html>".to_owned());
+                return Some(GoogleAnswer { status: 404, ..page });
+            }
             GoogleFault::NoRights => {
                 return Some(error(403, "forbidden", "Not Authorized to access this resource/api"));
             }
@@ -131,7 +157,13 @@ fn page<T>(
     if state.faults.iter().any(fails) {
         return Err(error(503, "backendError", "Service unavailable. Please try again"));
     }
-    let next = (from + size < items.len()).then(|| format!("page-{}", from + size));
+    let has = |wanted: GoogleFault| state.faults.contains(&wanted);
+    let end = path.rsplit('/').next().unwrap_or_default().to_owned();
+    if number > 1 && has(GoogleFault::Ending(end.clone())) {
+        return Err(error(404, "notFound", "Resource Not Found"));
+    }
+    let onward = if has(GoogleFault::Looping(end)) { 0 } else { from + size };
+    let next = (from + size < items.len()).then(|| format!("page-{onward}"));
     Ok((items.into_iter().skip(from).take(size).collect(), next))
 }
 
@@ -259,7 +291,7 @@ fn group_wire(group: &GoogleGroup) -> Value {
         "email": group.email,
         "name": group.name,
         "description": "",
-        "directMembersCount": group.members.len().to_string(),
+        "directMembersCount": group.members.iter().filter(|member| member.is_person()).count().to_string(),
         "adminCreated": true,
     })
 }
@@ -270,7 +302,9 @@ fn groups(shared: &Shared, state: &State, path: &str, query: &Query) -> GoogleAn
         Err(refused) => return refused,
     };
     let of_domain = |group: &&GoogleGroup| domain.is_none_or(|domain| is_of(&group.email, domain));
-    let all: Vec<&GoogleGroup> = state.workspace.groups.iter().filter(of_domain).collect();
+    let is_hidden = |id: &str| state.faults.contains(&GoogleFault::HiddenGroup(id.to_owned()));
+    let all: Vec<&GoogleGroup> =
+        state.workspace.groups.iter().filter(of_domain).filter(|group| !is_hidden(&group.id)).collect();
     match page(shared, state, path, query, (all, MAX_OTHERS, MAX_OTHERS)) {
         Ok((all, next)) => list("groups", "groups", (all.into_iter().map(group_wire).collect(), next)),
         Err(refused) => refused,
@@ -278,10 +312,20 @@ fn groups(shared: &Shared, state: &State, path: &str, query: &Query) -> GoogleAn
 }
 
 fn group(workspace: &Workspace, key: &str) -> GoogleAnswer {
-    match workspace.find_group(&decoded(key)) {
+    let key = decoded(key);
+    match workspace.find_group(&key) {
         Some(group) => GoogleAnswer::ok(group_wire(group)),
-        None => error(404, "notFound", "Resource Not Found: groupKey"),
+        None => no_group(workspace, &key),
     }
+}
+
+/// A group that is not the customer's: another customer's is one that may not be read.
+fn no_group(workspace: &Workspace, key: &str) -> GoogleAnswer {
+    let foreign = GoogleMember::Group(key.to_owned());
+    if workspace.groups.iter().any(|group| group.members.contains(&foreign)) {
+        return error(403, "forbidden", "Not Authorized to access this resource/api");
+    }
+    error(404, "notFound", "Resource Not Found: groupKey")
 }
 
 fn member_wire(workspace: &Workspace, member: &GoogleMember) -> Value {
@@ -311,7 +355,7 @@ fn member_wire(workspace: &Workspace, member: &GoogleMember) -> Value {
 fn members(shared: &Shared, state: &State, (path, key): (&str, &str), query: &Query) -> GoogleAnswer {
     let key = decoded(key);
     let Some(group) = state.workspace.find_group(&key) else {
-        return error(404, "notFound", "Resource Not Found: groupKey");
+        return no_group(&state.workspace, &key);
     };
     let is_short = |id: &str| {
         let same = |fault: &GoogleFault| matches!(fault, GoogleFault::ShortGroup(of, person) if *of == group.id && person == id);
@@ -329,15 +373,36 @@ fn members(shared: &Shared, state: &State, (path, key): (&str, &str), query: &Qu
     }
 }
 
-/// Whether somebody is in a group, directly or through others.
+/// Somebody who is in a group themselves.
+fn member(state: &State, key: &str, person: &str) -> GoogleAnswer {
+    let (key, person) = (decoded(key), decoded(person));
+    let workspace = &state.workspace;
+    let Some(group) = workspace.find_group(&key) else {
+        return no_group(workspace, &key);
+    };
+    let own = workspace.find_person(&person).map(|found| GoogleMember::User(found.id.clone()));
+    match own.filter(|own| group.members.contains(own)) {
+        Some(own) => GoogleAnswer::ok(member_wire(workspace, &own)),
+        None => error(404, "notFound", "Resource Not Found: memberKey"),
+    }
+}
+
+/// Whether somebody is in a group, directly or, within one domain, through others.
 fn has_member(workspace: &Workspace, key: &str, person: &str) -> GoogleAnswer {
     let (key, person) = (decoded(key), decoded(person));
     let Some(first) = workspace.find_group(&key) else {
-        return error(404, "notFound", "Resource Not Found: groupKey");
+        return no_group(workspace, &key);
     };
-    let Some(person) = workspace.find_person(&person) else {
-        return error(404, "notFound", "Resource Not Found: memberKey");
-    };
+    let invalid = || error(400, "invalid", "Invalid Input: memberKey");
+    let Some(person) = workspace.find_person(&person) else { return invalid() };
+    let own = GoogleMember::User(person.id.clone());
+    if first.members.contains(&own) {
+        return GoogleAnswer::ok(json!({ "isMember": true }));
+    }
+    let domain = first.email.split_once('@').map(|(_, domain)| domain).unwrap_or_default();
+    if !is_of(&person.primary_email, domain) {
+        return invalid();
+    }
     let (mut seen, mut open) = (BTreeSet::new(), vec![first]);
     let mut found = false;
     while let Some(group) = open.pop() {

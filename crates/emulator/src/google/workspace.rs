@@ -72,6 +72,17 @@ pub enum GoogleMember {
     External(String),
 }
 
+impl GoogleMember {
+    /// Whether it is somebody: of groups and of everybody Google counts nobody as a direct member.
+    #[must_use]
+    pub const fn is_person(&self) -> bool {
+        match self {
+            Self::User(_) | Self::External(_) => true,
+            Self::Group(_) | Self::Customer => false,
+        }
+    }
+}
+
 /// A group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoogleGroup {

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_emulator::{
-    GOOGLE_TOKEN_URL, GoogleCall, GoogleChoice, GoogleFault, GoogleGroup, GooglePerson, GoogleSettings,
-    GoogleWorkspace, Surroundings, Workspace,
+    GOOGLE_TOKEN_URL, GoogleCall, GoogleChoice, GoogleFault, GoogleGroup, GoogleMember, GooglePerson,
+    GoogleSettings, GoogleWorkspace, Surroundings, Workspace,
 };
 use portcullis_oidc::algorithm::SigningAlg;
 use portcullis_oidc::pkce::CodeVerifier;
@@ -105,6 +105,44 @@ fn a_token_of_somebody_who_is_no_administrator_reads_nothing() {
     let (status, answer) =
         get(&google, answer["access_token"].as_str().unwrap(), "/users", "customer=my_customer");
     assert_eq!((status, answer["error"]["errors"][0]["reason"].as_str()), (403, Some("forbidden")));
+}
+
+#[test]
+fn who_is_in_a_group_is_told_as_google_tells_it() {
+    let google = stand_in(3);
+    google.change(|company| {
+        company.people.push(GooglePerson::new("3000", "kim@acme.example"));
+        company.groups.push(GoogleGroup::new("g2", "all@acme.test", &["3000"]));
+        company.group_mut("g2").unwrap().members.extend([
+            GoogleMember::Group("g1".into()),
+            GoogleMember::Group("g-of-others".into()),
+            GoogleMember::Customer,
+            GoogleMember::External("friend@elsewhere.test".into()),
+        ]);
+    });
+    let bearer = bearer(&google);
+    let ask = |path: &str| {
+        let (status, answer) = get(&google, &bearer, path, "");
+        (status, answer["error"]["message"].as_str().map(str::to_owned), answer)
+    };
+    let (_, _, group) = ask("/groups/g2");
+    assert_eq!(group["directMembersCount"], json!("2"), "people, and neither groups nor everybody");
+    let invalid = (400, Some("Invalid Input: memberKey".to_owned()));
+    let said = |path: &str| {
+        let (status, message, _) = ask(path);
+        (status, message)
+    };
+    assert_eq!(ask("/groups/g2/hasMember/3000").2["isMember"], json!(true), "direct, across domains");
+    assert_eq!(ask("/groups/g2/hasMember/2001").2["isMember"], json!(true), "nested, of one domain");
+    assert_eq!(ask("/groups/g1/hasMember/2002").2["isMember"], json!(false));
+    assert_eq!(said("/groups/g1/hasMember/3000"), invalid, "nested it might be, and is of another domain");
+    assert_eq!(said("/groups/g1/hasMember/9999"), invalid, "nobody");
+    assert_eq!(ask("/groups/g2/members/3000").2["type"], json!("USER"));
+    let gone = (404, Some("Resource Not Found: memberKey".to_owned()));
+    assert_eq!(said("/groups/g2/members/2001"), gone, "only through another");
+    assert_eq!(said("/groups/g1/members/3000"), gone);
+    assert_eq!(said("/groups/g3/members/3000").0, 404);
+    assert_eq!([said("/groups/g-of-others").0, said("/groups/g-of-others/members/3000").0], [403; 2]);
 }
 
 #[test]
