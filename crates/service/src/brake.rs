@@ -269,7 +269,11 @@ pub(crate) fn hold_loss(
     let cause = speaker.cause();
     must_not_be_told(of.id, brake, &cause)?;
     let plan = Plan::because(speaker.organization, cause);
-    let (plan, into) = open(plan, moment, &of, HoldKind::Losses, Some((id, name.to_owned())), cause);
+    // A poll that died after its decision finds the same loss again; one decision is enough.
+    let (plan, into) = match hold::open_of_group(tx, of.id, id)? {
+        Some(open) => (plan, open),
+        None => open(plan, moment, &of, HoldKind::Losses, Some((id, name.to_owned())), cause),
+    };
     let event = EventDraft::new(Action::HoldExtended, into).about(id).with(json!({ "people": people.len() }));
     let keep = |(through, users): &Members| {
         let (mappings, at) = (loss.mappings.to_vec(), moment.now);

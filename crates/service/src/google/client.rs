@@ -11,7 +11,7 @@ use url::Url;
 
 use super::bearer::{Bearer, MAX_TRIES, TIMEOUT_MS, Way, passes, short};
 use super::failure::PollFailure;
-use super::wire::{ApiError, ErrorBody};
+use super::wire::{ApiError, ErrorBody, Member};
 use crate::Portcullis;
 use crate::fetch::{FetchAnswer, FetchRequest};
 
@@ -111,6 +111,21 @@ impl Client {
         serde_json::from_slice(&answer.body).map(Found::There).map_err(|e| broken(e.to_string()))
     }
 
+    /// Asks whether somebody is in a group themselves; `None` if Google does not take the question. It is no `hasMember`:
+    /// that one refuses whoever is of another domain than the group.
+    ///
+    /// # Errors
+    /// [`PollFailure`].
+    pub(super) async fn is_in(&self, group: &str, person: &str) -> Result<Option<bool>, PollFailure> {
+        let path = ["groups", group, "members", person];
+        match self.find::<Member>(&path, &[("fields", "id,type")]).await {
+            Ok(Found::There(_)) => Ok(Some(true)),
+            Ok(Found::Gone) => Ok(Some(false)),
+            Err(PollFailure::NotTaken { .. }) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// A 200 or a 404, after as many tries as it takes and is allowed.
     async fn patiently(&self, path: &[&str], query: &[(&str, &str)]) -> Result<FetchAnswer, PollFailure> {
         let url = self.url(path, query)?;
@@ -198,6 +213,10 @@ fn judge(call: &str, answer: &FetchAnswer, token: Token) -> Next {
         (status @ (408 | 500..), _) => {
             Next::Again(retry_after, PollFailure::Unavailable { status, call: call.to_owned() })
         }
+        (400, reason) => Next::Fail(PollFailure::NotTaken {
+            call: call.to_owned(),
+            why: format!("400 `{}` {}", short(reason), words()),
+        }),
         (status, reason) => Next::Fail(PollFailure::Broken {
             call: call.to_owned(),
             why: format!("{status} `{}` {}", short(reason), words()),

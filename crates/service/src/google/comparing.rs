@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use super::client::{Client, Found, MAX_AT_ONCE};
 use super::failure::PollFailure;
 use super::reading::{Progress, WholeGroup};
-use super::wire::{Group, HasMember, USER_FIELDS, User};
+use super::wire::{Group, USER_FIELDS, User};
 use crate::Portcullis;
 use crate::provisioning::PersonSaid;
 
@@ -279,17 +279,27 @@ async fn ask_for<T: DeserializeOwned + Send + 'static>(
     fields: &'static str,
     ids: Vec<String>,
 ) -> Result<HashMap<String, Found<T>>, PollFailure> {
+    ask(ids, |id| {
+        let client = Arc::clone(client);
+        async move { client.find::<T>(&[what, &id], &[("fields", fields)]).await }
+    })
+    .await
+}
+
+/// Asks something about each of these, several at a time.
+async fn ask<T, A>(ids: Vec<String>, about: impl Fn(String) -> A) -> Result<HashMap<String, T>, PollFailure>
+where
+    T: Send + 'static,
+    A: Future<Output = Result<T, PollFailure>> + Send + 'static,
+{
     let mut answers = HashMap::with_capacity(ids.len());
     let mut asking = JoinSet::new();
     let mut waiting = ids.into_iter();
     loop {
         while asking.len() < MAX_AT_ONCE {
             let Some(id) = waiting.next() else { break };
-            let client = Arc::clone(client);
-            asking.spawn(async move {
-                let found = client.find::<T>(&[what, &id], &[("fields", fields)]).await;
-                (id, found)
-            });
+            let answer = about(id.clone());
+            asking.spawn(async move { (id, answer.await) });
         }
         let Some(answer) = asking.join_next().await else { return Ok(answers) };
         let (id, found) = answer.map_err(|error| PollFailure::Store(error.to_string()))?;
@@ -297,24 +307,50 @@ async fn ask_for<T: DeserializeOwned + Send + 'static>(
     }
 }
 
-/// Which of these members of a group, whom its list leaves out, are in it all the same.
+/// Which of these groups, in which others are and of which no list tells, are there all the same: who is in one of them is
+/// not known. One of another customer may not be read, and nobody came here through it.
+///
+/// # Errors
+/// [`PollFailure`].
+pub(super) async fn left_out(
+    client: &Arc<Client>,
+    groups: BTreeSet<String>,
+) -> Result<BTreeSet<String>, PollFailure> {
+    let found = ask(groups.into_iter().collect(), |id| {
+        let client = Arc::clone(client);
+        async move {
+            match client.find::<Group>(&["groups", &id], &[("fields", "id,email")]).await {
+                Ok(Found::There(group)) => Ok(is_inside(&client, &group.email)),
+                Ok(Found::Gone) | Err(PollFailure::AccessDenied(_)) => Ok(false),
+                Err(failure) => Err(failure),
+            }
+        }
+    });
+    Ok(found.await?.into_iter().filter_map(|(id, is_there)| is_there.then_some(id)).collect())
+}
+
+/// Of these people, whom a group's list leaves out: whether each is in it all the same, if Google tells.
 ///
 /// # Errors
 /// [`PollFailure`].
 pub(super) async fn still_in(
     client: &Arc<Client>,
-    group: &str,
-    people: &[String],
-) -> Result<BTreeSet<String>, PollFailure> {
-    let mut still = BTreeSet::new();
-    for person in people {
-        let path = ["groups", group, "hasMember", person];
-        match client.find::<HasMember>(&path, &[]).await? {
-            Found::There(answer) if answer.is_member => {
-                still.insert(person.clone());
+    short: &BTreeSet<String>,
+    people: Vec<String>,
+) -> Result<HashMap<String, Option<bool>>, PollFailure> {
+    ask(people, |person| {
+        let (client, short) = (Arc::clone(client), short.clone());
+        async move {
+            let mut is_in = Some(false);
+            for group in &short {
+                match client.is_in(group, &person).await? {
+                    Some(true) => return Ok(Some(true)),
+                    Some(false) => {}
+                    None => is_in = None,
+                }
             }
-            Found::There(_) | Found::Gone => {}
+            Ok(is_in)
         }
-    }
-    Ok(still)
+    })
+    .await
 }

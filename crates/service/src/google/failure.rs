@@ -92,6 +92,14 @@ pub(super) enum PollFailure {
         /// What is wrong with it.
         why: String,
     },
+    /// Google does not take the question.
+    #[error("Google does not take `{call}`: {why}")]
+    NotTaken {
+        /// What was asked.
+        call: String,
+        /// Why.
+        why: String,
+    },
     /// More than one directory may have.
     #[error("there are more than {most} {what}")]
     TooMuch {
@@ -133,7 +141,7 @@ impl PollFailure {
             Self::QuotaExceeded(_) => PollCode::QuotaExceeded.as_str(),
             Self::Unavailable { .. } => PollCode::Unavailable.as_str(),
             Self::Unreachable { code, .. } => code,
-            Self::Broken { .. } => PollCode::Broken.as_str(),
+            Self::Broken { .. } | Self::NotTaken { .. } => PollCode::Broken.as_str(),
             Self::TooMuch { .. } => PollCode::TooMuch.as_str(),
             Self::TooLong(_) => PollCode::TooLong.as_str(),
             Self::LeaseLost => PollCode::LeaseLost.as_str(),

@@ -54,6 +54,8 @@ pub(super) struct Counts {
     pub(super) members_removed: u64,
     /// People or members who were missing from a list, and are there when asked for by name: nothing was taken.
     pub(super) missing_but_there: u64,
+    /// Members who were missing from a list, and of whom Google does not tell whether they are there: nothing was taken.
+    pub(super) not_told: u64,
     /// Suspended or archived people of whom nobody here ever heard.
     pub(super) left_aside: u64,
     /// What could not be stored, such as an address that is taken.
@@ -118,8 +120,10 @@ pub(super) struct WholeGroup {
     pub(super) email: String,
     /// Ids of people.
     pub(super) members: BTreeSet<String>,
-    /// Whether the list has as many members as Google counts; if not, nobody leaves unasked.
-    pub(super) is_whole: bool,
+    /// Groups whose list may be short, it or one below it: whoever is missing is asked for in each of them.
+    pub(super) short: BTreeSet<String>,
+    /// Groups below it of which the list of groups knows nothing.
+    pub(super) unlisted: BTreeSet<String>,
 }
 
 /// Everything that a full poll reads, as it is listed.
@@ -341,19 +345,26 @@ async fn list<T: DeserializeOwned>(
 /// [`PollFailure::TooMuch`].
 pub(super) fn flatten(listed: &Listed) -> Result<Vec<WholeGroup>, PollFailure> {
     let Listed { people, groups, direct, .. } = listed;
-    let counted: HashMap<&str, usize> = groups
+    let short: HashSet<&str> = groups
         .iter()
-        .filter_map(|group| Some((group.id.as_str(), group.direct_members_count.as_ref()?.parse().ok()?)))
+        .filter(|group| direct.get(&group.id).is_some_and(|list| may_be_short(group, list)))
+        .map(|group| group.id.as_str())
         .collect();
     let mut whole = Vec::with_capacity(groups.len());
     let (mut places, mut walked) = (0_usize, 0_usize);
     for group in groups.iter().filter(|group| direct.contains_key(&group.id)) {
-        let (mut members, mut is_whole) = (BTreeSet::new(), true);
+        let mut is = WholeGroup {
+            id: group.id.clone(),
+            email: group.email.clone(),
+            members: BTreeSet::new(),
+            short: BTreeSet::new(),
+            unlisted: BTreeSet::new(),
+        };
         let (mut seen, mut open) = (HashSet::from([group.id.as_str()]), vec![group.id.as_str()]);
         while let Some(id) = open.pop() {
             let Some(list) = direct.get(id) else {
-                // A group of another domain, or one that the list left out.
-                is_whole = false;
+                // A group of another customer or domain, or one that the list left out.
+                is.unlisted.insert(id.to_owned());
                 continue;
             };
             walked = walked.saturating_add(list.len());
@@ -363,27 +374,39 @@ pub(super) fn flatten(listed: &Listed) -> Result<Vec<WholeGroup>, PollFailure> {
                     most: MAX_WALKED,
                 });
             }
-            // INVARIANT I11: a list of which nobody says how long it is may be short.
-            is_whole &= counted.get(id).is_some_and(|counted| list.len() >= *counted);
+            if short.contains(id) {
+                is.short.insert(id.to_owned());
+            }
             for member in list {
                 match (member.kind.as_deref(), member.id.as_deref()) {
-                    (Some("CUSTOMER"), _) => members.extend(people.keys().cloned()),
+                    (Some("CUSTOMER"), _) => is.members.extend(people.keys().cloned()),
                     (Some("GROUP"), Some(id)) if seen.insert(id) => open.push(id),
                     (_, Some(id)) if people.contains_key(id) => {
-                        members.insert(id.to_owned());
+                        is.members.insert(id.to_owned());
                     }
                     // Somebody outside of the customer or the domain that is asked for.
                     _ => {}
                 }
             }
         }
-        places = places.saturating_add(members.len());
+        places = places.saturating_add(is.members.len());
         if places > MAX_PLACES {
             return Err(PollFailure::TooMuch { what: "memberships", most: MAX_PLACES });
         }
-        whole.push(WholeGroup { id: group.id.clone(), email: group.email.clone(), members, is_whole });
+        whole.push(is);
     }
     Ok(whole)
+}
+
+/// Whether there may be people in a group whom its list leaves out. Google counts people alone: a group in it would stand
+/// for one of them, and so would somebody whom two pages name.
+fn may_be_short(group: &Group, list: &[Member]) -> bool {
+    let is_person = |member: &&Member| member.kind.as_deref() == Some("USER");
+    let people: HashSet<&str> =
+        list.iter().filter(is_person).filter_map(|member| member.id.as_deref()).collect();
+    let counted = group.direct_members_count.as_ref().and_then(|text| text.parse::<usize>().ok());
+    // INVARIANT I11: a list of which nobody says how long it is may be short.
+    counted.is_none_or(|counted| people.len() < counted)
 }
 
 #[cfg(test)]

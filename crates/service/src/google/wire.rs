@@ -62,7 +62,7 @@ pub(super) struct Group {
     pub(super) id: String,
     /// Its address: its name here, because Google lets several groups have one name.
     pub(super) email: String,
-    /// How many direct members it has, written as a text.
+    /// How many people are direct members, written as a text: groups among its members do not count.
     pub(super) direct_members_count: Option<String>,
 }
 
@@ -91,13 +91,6 @@ pub(super) struct OrgUnit {
 pub(super) struct OrgUnits {
     #[serde(default)]
     pub(super) organization_units: Vec<OrgUnit>,
-}
-
-/// Whether somebody is in a group, directly or through others.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct HasMember {
-    pub(super) is_member: bool,
 }
 
 /// A page of a list. An empty list is left out by Google; that the answer is a list says its `kind`.

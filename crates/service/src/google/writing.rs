@@ -123,48 +123,40 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes what differs of groups and of who is in them.
+    /// Writes what differs of groups and of who is in them. Google is asked everything first: what is decided about a loss
+    /// and the loss itself follow each other, whatever it answers.
     ///
     /// # Errors
     /// [`PollFailure`].
     pub(super) async fn groups(&self, listed: &[WholeGroup]) -> Result<(), PollFailure> {
         let directory = self.client.source().directory;
         let gone = comparing::gone_groups(self.portcullis, self.client, listed, self.progress).await?;
-        let mut known = self.known_groups().await?;
-        let mut naming = Vec::new();
-        for group in listed {
-            match known.get(&group.id) {
-                None => {
-                    naming.push(Step::NewGroup { id: group.id.clone(), email: group.email.clone() });
-                }
-                Some((id, name)) if *name != group.email => {
-                    naming.push(Step::NameGroup(*id, group.email.clone()));
-                }
-                Some(_) => {}
-            }
-        }
-        // A name that a group had which is gone is free only after that group is dropped.
-        let waiting = self.write_taken(naming).await?;
-        if !waiting.is_empty() || listed.len() > known.len() {
-            known = self.known_groups().await?;
-        }
+        let before = self.known_groups().await?;
         let ids = comparing::ids(self.portcullis, directory).await?;
-        let mut takes = Vec::new();
+        let losses = self.losses(listed, &before, &ids).await?;
+        let naming = listed.iter().filter_map(|group| match before.get(&group.id) {
+            None => Some(Step::NewGroup { id: group.id.clone(), email: group.email.clone() }),
+            Some((id, name)) => (*name != group.email).then(|| Step::NameGroup(*id, group.email.clone())),
+        });
+        // A name that a group had which is gone is free only after that group is dropped.
+        let waiting = self.write_taken(naming.collect()).await?;
+        let known = self.known_groups().await?;
         for group in listed {
             let Some((id, _)) = known.get(&group.id) else { continue };
-            takes.extend(self.members(group, *id, &ids).await?);
+            self.add_members(group, *id, &ids).await?;
         }
-        self.write(takes, Priority::OffBoarding).await?;
+        for (group, losing) in losses {
+            self.take_members(group, losing).await?;
+        }
         self.write(gone.into_iter().map(Step::DropGroup).collect(), Priority::OffBoarding).await?;
         if waiting.is_empty() {
             return Ok(());
         }
         self.write(waiting, Priority::Ordinary).await?;
-        let known = self.known_groups().await?;
-        for group in listed {
-            let Some((id, _)) = known.get(&group.id) else { continue };
-            let takes = self.members(group, *id, &ids).await?;
-            self.write(takes, Priority::OffBoarding).await?;
+        let named = self.known_groups().await?;
+        for group in listed.iter().filter(|group| !known.contains_key(&group.id)) {
+            let Some((id, _)) = named.get(&group.id) else { continue };
+            self.add_members(group, *id, &ids).await?;
         }
         Ok(())
     }
@@ -175,42 +167,93 @@ impl Writer<'_> {
         Ok(all.into_iter().filter_map(|g| Some((g.external_id?, (g.id, g.display_name)))).collect())
     }
 
-    /// Adds who came into a group; gives back who left, to be removed when everybody who came is in.
-    async fn members(
+    /// Who is in these groups no longer. Whoever a list leaves out that may be short is asked for.
+    async fn losses(
+        &self,
+        listed: &[WholeGroup],
+        known: &HashMap<String, (DirectoryGroupId, String)>,
+        ids: &HashMap<String, DirectoryUserId>,
+    ) -> Result<Vec<(DirectoryGroupId, Vec<DirectoryUserId>)>, PollFailure> {
+        let mut losses = Vec::new();
+        let mut unlisted = BTreeSet::new();
+        for group in listed {
+            let Some((id, _)) = known.get(&group.id) else { continue };
+            let wanted = wanted(group, ids);
+            let losing: Vec<DirectoryUserId> =
+                self.stored_members(*id).await?.difference(&wanted).copied().collect();
+            if !losing.is_empty() {
+                unlisted.extend(group.unlisted.iter().cloned());
+                losses.push((group, *id, losing));
+            }
+        }
+        let left_out = comparing::left_out(self.client, unlisted).await?;
+        let mut certain = Vec::new();
+        for (group, id, mut losing) in losses {
+            if !group.unlisted.is_disjoint(&left_out) {
+                self.progress.note(|counts| counts.not_told += count(losing.len()));
+                continue;
+            }
+            if !group.short.is_empty() {
+                let stay = self.staying(group, &losing, ids).await?;
+                losing.retain(|id| !stay.contains(id));
+            }
+            certain.push((id, losing));
+        }
+        Ok(certain)
+    }
+
+    /// Who of these people, whom the list of a group leaves out, is in it all the same, or may be.
+    async fn staying(
+        &self,
+        group: &WholeGroup,
+        losing: &[DirectoryUserId],
+        ids: &HashMap<String, DirectoryUserId>,
+    ) -> Result<BTreeSet<DirectoryUserId>, PollFailure> {
+        let losing: BTreeSet<DirectoryUserId> = losing.iter().copied().collect();
+        let named = ids.iter().filter(|(_, id)| losing.contains(id)).map(|(there, _)| there.clone());
+        let mut told = comparing::still_in(self.client, &group.short, named.collect()).await?;
+        told.retain(|_, is_in| *is_in != Some(false));
+        let not_told = told.values().filter(|is_in| is_in.is_none()).count();
+        self.progress.note(|counts| {
+            counts.not_told += count(not_told);
+            counts.missing_but_there += count(told.len() - not_told);
+        });
+        Ok(told.keys().filter_map(|there| ids.get(there).copied()).collect())
+    }
+
+    /// Adds who came into a group.
+    async fn add_members(
         &self,
         listed: &WholeGroup,
         group: DirectoryGroupId,
         ids: &HashMap<String, DirectoryUserId>,
-    ) -> Result<Vec<Step>, PollFailure> {
-        let wanted: BTreeSet<DirectoryUserId> =
-            listed.members.iter().filter_map(|id| ids.get(id).copied()).collect();
+    ) -> Result<(), PollFailure> {
         let stored = self.stored_members(group).await?;
-        let add: Vec<DirectoryUserId> = wanted.difference(&stored).copied().collect();
+        let add: Vec<DirectoryUserId> = wanted(listed, ids).difference(&stored).copied().collect();
         let adds = add.chunks(MEMBERS_AT_ONCE).map(|some| Step::Add(group, some.to_vec())).collect();
-        self.write(adds, Priority::Ordinary).await?;
-        let mut take: Vec<DirectoryUserId> = stored.difference(&wanted).copied().collect();
-        if !listed.is_whole && !take.is_empty() {
-            let taken: BTreeSet<DirectoryUserId> = take.iter().copied().collect();
-            let named: Vec<String> =
-                ids.iter().filter(|(_, id)| taken.contains(id)).map(|(there, _)| there.clone()).collect();
-            let still = comparing::still_in(self.client, &listed.id, &named).await?;
-            let still: BTreeSet<DirectoryUserId> =
-                still.iter().filter_map(|id| ids.get(id).copied()).collect();
-            self.progress.note(|counts| counts.missing_but_there += count(still.len()));
-            take.retain(|id| !still.contains(id));
+        self.write(adds, Priority::Ordinary).await
+    }
+
+    /// Takes out of a group who left it.
+    async fn take_members(
+        &self,
+        group: DirectoryGroupId,
+        losing: Vec<DirectoryUserId>,
+    ) -> Result<(), PollFailure> {
+        if losing.is_empty() {
+            return Ok(());
         }
-        if !take.is_empty() {
-            // Held whole or taken whole, whatever goes into one transaction.
-            let losing = take.clone();
-            let decided = self.under_lease(Priority::OffBoarding, move |tx, moment, speaker| {
-                provisioning::lose_members(tx, moment, speaker, group, &losing)
-            });
-            match decided.await {
-                Ok(()) | Err(ServiceError::NotFound(Noun::Group)) => {}
-                Err(error) => return Err(error.into()),
-            }
+        // Held whole or taken whole, whatever goes into one transaction.
+        let all = losing.clone();
+        let decided = self.under_lease(Priority::OffBoarding, move |tx, moment, speaker| {
+            provisioning::lose_members(tx, moment, speaker, group, &all)
+        });
+        match decided.await {
+            Ok(()) | Err(ServiceError::NotFound(Noun::Group)) => {}
+            Err(error) => return Err(error.into()),
         }
-        Ok(take.chunks(MEMBERS_AT_ONCE).map(|some| Step::Take(group, some.to_vec())).collect())
+        let takes = losing.chunks(MEMBERS_AT_ONCE).map(|some| Step::Take(group, some.to_vec())).collect();
+        self.write(takes, Priority::OffBoarding).await
     }
 
     async fn stored_members(
@@ -372,6 +415,11 @@ impl Step {
     const fn is_small(&self) -> bool {
         !matches!(self, Self::Add(..) | Self::Take(..) | Self::DropGroup(_))
     }
+}
+
+/// Who is in a group by its list, as far as they are stored.
+fn wanted(listed: &WholeGroup, ids: &HashMap<String, DirectoryUserId>) -> BTreeSet<DirectoryUserId> {
+    listed.members.iter().filter_map(|id| ids.get(id).copied()).collect()
 }
 
 fn count(many: usize) -> u64 {

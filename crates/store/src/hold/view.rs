@@ -79,6 +79,11 @@ const OPEN_OF: Statement = Statement::read(
     "SELECT h.id FROM holds h WHERE h.directory = $1 AND h.kind = $2 AND EXISTS \
      (SELECT 1 FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL) ORDER BY h.id DESC LIMIT 1",
 );
+const OPEN_OF_GROUP: Statement = Statement::read(
+    "hold.open_of_group",
+    "SELECT h.id FROM holds h WHERE h.directory = $1 AND h.kind = 'losses' AND h.directory_group = $2 AND EXISTS \
+     (SELECT 1 FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL) ORDER BY h.id DESC LIMIT 1",
+);
 const PEOPLE: Statement = Statement::read(
     "hold.people",
     concat!(
@@ -169,6 +174,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &LIST,
     &LIST_OF_DIRECTORY,
     &OPEN_OF,
+    &OPEN_OF_GROUP,
     &PEOPLE,
     &OF_MEMBERSHIPS,
     &HIGHEST,
@@ -339,6 +345,18 @@ pub fn open_of(
     kind: HoldKind,
 ) -> Result<Option<HoldId>, StoreError> {
     tx.row(&OPEN_OF, params![directory, kind.as_str()])?.map(|row| row.parsed(0)).transpose()
+}
+
+/// The newest hold of what that group lost on which somebody waits for a decision.
+///
+/// # Errors
+/// As [`find`].
+pub fn open_of_group(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    group: DirectoryGroupId,
+) -> Result<Option<HoldId>, StoreError> {
+    tx.row(&OPEN_OF_GROUP, params![directory, group])?.map(|row| row.parsed(0)).transpose()
 }
 
 /// A page of a hold's people in order of membership, after `after`.

@@ -93,6 +93,20 @@ impl ToGoogle {
     }
 }
 
+impl ToGoogle {
+    fn to(google: &GoogleWorkspace) -> Arc<Self> {
+        Arc::new(Self {
+            google: google.clone(),
+            shut: AtomicBool::new(false),
+            shut_at: Mutex::new(""),
+            opened: Notify::new(),
+            broken: Mutex::default(),
+            until_revoked: AtomicUsize::new(usize::MAX),
+            identity: Mutex::new(Identity::Nowhere),
+        })
+    }
+}
+
 impl Fetch for ToGoogle {
     fn fetch(&self, request: FetchRequest) -> FetchFuture<'_, FetchAnswer> {
         Box::pin(async move {
@@ -205,15 +219,7 @@ impl World {
             surroundings: Elsewhere::predictable(move || clock.now().seconds(), 7),
         })
         .unwrap();
-        let way = Arc::new(ToGoogle {
-            google: google.clone(),
-            shut: AtomicBool::new(false),
-            shut_at: Mutex::new(""),
-            opened: Notify::new(),
-            broken: Mutex::default(),
-            until_revoked: AtomicUsize::new(usize::MAX),
-            identity: Mutex::new(Identity::Nowhere),
-        });
+        let way = ToGoogle::to(&google);
         let mut around = bench.portcullis().around().clone();
         around.fetch = Arc::clone(&way) as _;
         let portcullis =
@@ -420,6 +426,11 @@ impl World {
         std::thread::scope(|scope| scope.spawn(|| Raw::of(&self.bench).rows(sql)).join().unwrap())
     }
 
+    /// Changes rows behind the product's back, where [`Self::rows`] reads them.
+    pub(crate) fn change(&self, sql: &str) {
+        std::thread::scope(|scope| scope.spawn(|| Raw::of(&self.bench).change(sql)).join().unwrap());
+    }
+
     /// Everything that is stored but notes, as text.
     pub(crate) fn everything(&self) -> Vec<Vec<String>> {
         let mut all = Vec::new();
@@ -452,9 +463,7 @@ impl World {
 
     /// What the directory calls its groups.
     pub(crate) fn group_names(&self) -> Vec<String> {
-        let rows =
-            Raw::of(&self.bench).rows("SELECT display_name FROM directory_groups ORDER BY display_name");
-        rows.concat()
+        self.rows("SELECT display_name FROM directory_groups ORDER BY display_name").concat()
     }
 
     /// Vouches for a domain of the organization.
