@@ -4,13 +4,14 @@
 //! somebody else has here delays the name, never the leaving. Whoever moves from one group to another is added before they
 //! are removed, so that nobody who keeps their access loses it for a moment.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use portcullis_domain::cause::CauseKind;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, RequestId};
 use portcullis_domain::mapping::Facet;
+use portcullis_domain::text::name_key;
 use portcullis_store::db::Lock;
 use portcullis_store::google::{self, Stage};
 use portcullis_store::row::bound;
@@ -56,6 +57,7 @@ enum Step {
         email: String,
     },
     NameGroup(DirectoryGroupId, String),
+    NameTogether(Vec<(DirectoryGroupId, String)>),
     Add(DirectoryGroupId, Vec<DirectoryUserId>),
     Take(DirectoryGroupId, Vec<DirectoryUserId>),
     DropGroup(DirectoryGroupId),
@@ -152,13 +154,49 @@ impl Writer<'_> {
         if waiting.is_empty() {
             return Ok(());
         }
-        self.write(waiting, Priority::Ordinary).await?;
+        let stuck = self.write_taken(waiting).await?;
+        self.name_together(stuck).await?;
         let named = self.known_groups().await?;
         for group in listed.iter().filter(|group| !known.contains_key(&group.id)) {
             let Some((id, _)) = named.get(&group.id) else { continue };
             self.add_members(group, *id, &ids).await?;
         }
         Ok(())
+    }
+
+    /// Groups whose names go round in a circle get them all at once: none of them has a name in between, and a mapping by
+    /// name finds the same people or others, never nobody.
+    async fn name_together(&self, stuck: Vec<Step>) -> Result<(), PollFailure> {
+        let known = self.known_groups().await?;
+        let holders: HashMap<String, DirectoryGroupId> =
+            known.into_values().map(|(id, name)| (name_key(&name), id)).collect();
+        let mut circle: BTreeMap<DirectoryGroupId, String> = BTreeMap::new();
+        let mut others = Vec::new();
+        for step in stuck {
+            match step {
+                Step::NameGroup(id, name) => {
+                    circle.insert(id, name);
+                }
+                other => others.push(other),
+            }
+        }
+        // Whoever waits for a group that keeps its name is in no circle, nor is who waits for them.
+        loop {
+            let is_free =
+                |name: &String| holders.get(&name_key(name)).is_none_or(|id| circle.contains_key(id));
+            let blocked: Vec<DirectoryGroupId> =
+                circle.iter().filter(|(_, name)| !is_free(name)).map(|(id, _)| *id).collect();
+            if blocked.is_empty() {
+                break;
+            }
+            for id in blocked {
+                others.extend(circle.remove(&id).map(|name| Step::NameGroup(id, name)));
+            }
+        }
+        if !circle.is_empty() {
+            self.write(vec![Step::NameTogether(circle.into_iter().collect())], Priority::Ordinary).await?;
+        }
+        self.write(others, Priority::Ordinary).await
     }
 
     /// Groups that are stored, by their ids there: id here and name.
@@ -413,7 +451,7 @@ impl Step {
 
     /// Whether it touches one person or group: several of these go into one transaction.
     const fn is_small(&self) -> bool {
-        !matches!(self, Self::Add(..) | Self::Take(..) | Self::DropGroup(_))
+        !matches!(self, Self::Add(..) | Self::Take(..) | Self::DropGroup(_) | Self::NameTogether(_))
     }
 }
 
@@ -470,6 +508,10 @@ fn carry(
             let name = [GroupSaid::DisplayName(email.clone())];
             provisioning::change_group(tx, moment, speaker, *id, &name)?;
             counts.groups_changed += 1;
+        }
+        Step::NameTogether(names) => {
+            provisioning::rename_together(tx, moment, speaker, names)?;
+            counts.groups_changed += count(names.len());
         }
         Step::Add(id, users) => {
             let add = [GroupSaid::AddMembers(users.clone())];

@@ -314,13 +314,7 @@ fn rename(
 ) -> Result<Option<EventId>, ServiceError> {
     let id = group.id;
     let before = mapping::of_groups(tx, &[id])?;
-    let event = EventDraft::new(Action::DirectoryGroupUpdated, id).with(json!({
-        "from": { "display_name": old.display_name, "external_id": old.external_id },
-        "to": { "display_name": group.display_name, "external_id": group.external_id },
-    }));
-    let plan = Plan::because(speaker.organization, speaker.cause())
-        .then(event, DirectoryGroupChange::Update(group.clone()));
-    let applied = moment.apply(tx, &plan)?;
+    let event = write_name(tx, moment, speaker, (old, group))?;
     let after = mapping::of_groups(tx, &[id])?;
     let lost: Vec<MappingId> = before.into_iter().filter(|mapping| !after.contains(mapping)).collect();
     if !lost.is_empty() {
@@ -328,7 +322,84 @@ fn rename(
         let own = all_members(tx, id)?;
         lose_what(tx, moment, speaker, old, ((own, &children), &lost))?;
     }
-    Ok(applied.events.first().copied())
+    Ok(event)
+}
+
+/// Gives groups other names all at once, where each waits for one that another has. Access is settled when all of them are
+/// called as they are to be: nobody ends by what a group was called in between.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for a group that the directory did not tell of, [`ServiceError::Taken`] for the name of a group
+/// that is none of these.
+pub(crate) fn rename_together(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    names: &[(DirectoryGroupId, String)],
+) -> Result<(), ServiceError> {
+    let ids: BTreeSet<DirectoryGroupId> = names.iter().map(|(id, _)| *id).collect();
+    lock_rules_where(tx, speaker, |tx| {
+        let mut nested = ids.iter().map(|id| Ok(!subgroup::children(tx, *id, "", 1)?.is_empty()));
+        nested.try_fold(false, |any, one: Result<bool, ServiceError>| Ok(any || one?))
+    })?;
+    tx.lock(Lock::GroupNames(speaker.directory))?;
+    let mut olds = Vec::new();
+    for id in &ids {
+        let old = directory_group::find_locked(tx, speaker.directory, *id)?;
+        olds.push(old.ok_or(ServiceError::NotFound(Noun::Group))?);
+    }
+    let before = mapped_by(tx, &olds)?;
+    // Aside first, each under its id, which is nobody's name: two that swap have no other way past each other.
+    for old in &olds {
+        let aside =
+            DirectoryGroup { display_name: old.id.to_string(), updated_at: moment.now, ..old.clone() };
+        write_name(tx, moment, speaker, (old, &aside))?;
+    }
+    let mut cause = None;
+    for old in &olds {
+        let Some((_, name)) = names.iter().find(|(id, _)| *id == old.id) else { continue };
+        check_name(name, None)?;
+        must_be_free(tx, speaker, name, Some(old.id))?;
+        let aside = DirectoryGroup { display_name: old.id.to_string(), ..old.clone() };
+        let group = DirectoryGroup { display_name: name.clone(), updated_at: moment.now, ..old.clone() };
+        cause = cause.or(write_name(tx, moment, speaker, (&aside, &group))?);
+    }
+    let after = mapped_by(tx, &olds)?;
+    let (mut touched, mut moved) = (BTreeSet::new(), BTreeSet::new());
+    for ((old, before), after) in olds.iter().zip(&before).zip(&after) {
+        if before == after {
+            continue;
+        }
+        let (own, children) = (all_members(tx, old.id)?, nesting::children(tx, speaker.directory, old.id)?);
+        touched.extend(own.iter().copied());
+        moved.extend(children.iter().copied());
+        let lost: Vec<MappingId> = before.difference(after).copied().collect();
+        lose_what(tx, moment, speaker, old, ((own, &children), &lost))?;
+    }
+    let cause = cause.map_or_else(|| speaker.cause(), |event| speaker.cause().after(event));
+    let touched: Vec<DirectoryUserId> = touched.into_iter().collect();
+    after_facts(tx, moment, speaker.organization, &touched, cause)?;
+    nesting::after_move(tx, moment, speaker, moved, cause)
+}
+
+/// The mappings of each of these groups, as they are called now.
+fn mapped_by(tx: &mut Tx<'_>, groups: &[DirectoryGroup]) -> Result<Vec<BTreeSet<MappingId>>, ServiceError> {
+    groups.iter().map(|group| Ok(mapping::of_groups(tx, &[group.id])?.into_iter().collect())).collect()
+}
+
+fn write_name(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    (old, group): (&DirectoryGroup, &DirectoryGroup),
+) -> Result<Option<EventId>, ServiceError> {
+    let event = EventDraft::new(Action::DirectoryGroupUpdated, group.id).with(json!({
+        "from": { "display_name": old.display_name, "external_id": old.external_id },
+        "to": { "display_name": group.display_name, "external_id": group.external_id },
+    }));
+    let plan = Plan::because(speaker.organization, speaker.cause())
+        .then(event, DirectoryGroupChange::Update(group.clone()));
+    Ok(moment.apply(tx, &plan)?.events.first().copied())
 }
 
 /// Who comes in and who goes by this. Whoever is named is held no longer; what nobody stated may be held.
