@@ -407,18 +407,20 @@ impl Writer<'_> {
         let (directory, run, speaker) = (self.client.source().directory, self.run, self.speaker());
         let progress = serde_json::to_string(&self.shown.counts()).unwrap_or_else(|_| "{}".to_owned());
         let phase = self.shown.phase();
-        let believed_up_to = self.client.source().believed_up_to;
+        let asked = self.client.source().clone();
         self.portcullis
             .write(priority, move |tx, moment| {
                 // The rules before the row, as whoever changes the source has them: locks are taken in one order.
                 tx.lock(Lock::Rules(speaker.organization))?;
                 let stage = Stage { phase, progress: &progress };
                 let held = google::keep(tx, (directory, run), stage, LEASE_S)?;
-                // Facts of a directory that was deleted meanwhile would be nobody's.
-                let source = google::source(tx, speaker.organization, directory)?.filter(|_| held);
+                // Facts of a directory that was deleted meanwhile would be nobody's. And of whom another customer or domain was
+                // asked, that says nothing of those who are asked for now: whoever is not of it would be gone.
+                let source = google::source(tx, speaker.organization, directory)?
+                    .filter(|now| held && now.customer == asked.customer && now.domain == asked.domain);
                 let source = source.ok_or(ServiceError::Store(StoreError::Fenced))?;
                 // What was read before somebody chose another right is still what the former one brought.
-                moment.spoken_from = believed_up_to.min(source.believed_up_to);
+                moment.spoken_from = asked.believed_up_to.min(source.believed_up_to);
                 write(tx, moment, speaker)
             })
             .await

@@ -7,6 +7,7 @@ mod braking;
 mod failing;
 mod identity;
 mod moving;
+mod overtaken;
 mod polling;
 mod slots;
 mod world;

@@ -254,6 +254,13 @@ impl World {
         })
     }
 
+    /// Another node over the same database, with a way out of its own.
+    pub(crate) fn another_node(&self) -> Portcullis {
+        let mut around = self.portcullis.around().clone();
+        around.fetch = ToGoogle::to(&self.google);
+        Portcullis::new(around).polling_google((*self.portcullis.google()).clone())
+    }
+
     pub(crate) fn new(bench: Bench) -> Self {
         Self::on(bench, company(), &Beginning::default())
     }
