@@ -100,8 +100,9 @@ const KEEP: Statement = Statement::note(
 );
 const FINISH: Statement = Statement::note(
     "google.finish",
-    "UPDATE google_polls SET leased_until = 0, phase = 'waiting', progress = $3, finished_at = $4, due_at = $5, \
-     full_at = $6, fast_at = $7, full_succeeded_at = $8, fast_succeeded_at = $9, failures = $10, error_code = $11, \
+    "UPDATE google_polls SET leased_until = 0, phase = 'waiting', progress = $3, finished_at = $4, \
+     due_at = CASE WHEN full_at > started_at AND full_at < $5 THEN full_at ELSE $5 END, \
+     full_at = CASE WHEN full_at > started_at THEN full_at ELSE $6 END, fast_at = $7, full_succeeded_at = $8, fast_succeeded_at = $9, failures = $10, error_code = $11, \
      error_message = $12, customer_id = $13, org_units = $14, \
      error_kind = $15 WHERE directory = $1 AND run = $2",
 );
@@ -471,7 +472,8 @@ pub fn keep(
     Ok(tx.run(&KEEP, params![directory, run, until, stage.phase, stage.progress, clock])? > 0)
 }
 
-/// Ends a run as `poll` says it ended, and gives the directory back. A run that lost it changes nothing.
+/// Ends a run as `poll` says it ended, and gives the directory back. A run that lost it changes nothing. Whoever asked, while
+/// it ran, for everything to be read at once is not put off: a full poll that is due after the run began stays so.
 ///
 /// # Errors
 /// As [`source`].

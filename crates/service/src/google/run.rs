@@ -292,10 +292,7 @@ fn succeeded(poll: &mut Poll, run: Run, learned: &Learned, polling: &Polling, mo
     poll.fast_at = in_s(now, polling.fast_every_s);
     poll.fast_succeeded_at = Some(now);
     if run.kind == Kind::Full {
-        // Somebody asked for another one while this one ran: it is due already.
-        if poll.full_at <= poll.started_at.unwrap_or(now) {
-            poll.full_at = in_s(now, with_jitter(polling.full_every_s, &mut moment.random));
-        }
+        poll.full_at = in_s(now, with_jitter(polling.full_every_s, &mut moment.random));
         poll.full_succeeded_at = Some(now);
         if let Some(units) = &learned.org_units {
             poll.org_units = serde_json::to_string(units).unwrap_or_else(|_| "[]".to_owned());

@@ -3,7 +3,7 @@
 use portcullis_domain::cause::Cause;
 use portcullis_domain::id::RequestId;
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned};
-use portcullis_emulator::GoogleMember;
+use portcullis_emulator::{GoogleFault, GoogleMember};
 use portcullis_service::Portcullis;
 use portcullis_service::caller::Caller;
 use portcullis_service::google::{self, Ground, Polling, SourceChanges};
@@ -21,6 +21,8 @@ on_both! {
     a_run_that_began_before_the_domain_was_changed_takes_nobody_by_the_former_one_on_sqlite,
     a_run_that_began_before_the_domain_was_changed_takes_nobody_by_the_former_one_on_postgresql =>
         of_one_domain, domain_changed;
+    who_wants_it_read_at_once_while_a_run_fails_has_it_read_at_once_on_sqlite,
+    who_wants_it_read_at_once_while_a_run_fails_has_it_read_at_once_on_postgresql => World::new, hastened;
 }
 
 fn running(node: &Portcullis) -> JoinHandle<usize> {
@@ -95,4 +97,23 @@ async fn domain_changed(world: &World) {
     assert_eq!((poll.kind.as_str(), poll.error_code), ("full", None), "what was changed is read at once");
     assert_eq!(world.user_names()[&ada], "ada@acme.example");
     assert_eq!(world.decision(&key), portcullis_domain::evaluation::Decision::Allowed);
+}
+
+async fn hastened(world: &World) {
+    world.poll().await;
+    world.google.fail(GoogleFault::NoRights);
+    world.way.shut();
+    world.bench.clock.pass_s(1000);
+    let running = running(&world.portcullis);
+    until(|| world.standing().phase == "reading").await;
+    world.bench.clock.pass_s(5);
+    let (organization, directory) = (world.organization, world.directory.to_string());
+    world.bench.write(move |tx, moment| google::hasten(tx, moment, organization, &directory).map(|_| ()));
+    world.bench.clock.pass_s(5);
+    world.way.open();
+    running.await.unwrap();
+    assert_eq!(world.standing().error_code.as_deref(), Some("access_denied"));
+    world.google.mend();
+    let poll = world.poll().await;
+    assert_eq!((poll.kind.as_str(), poll.error_code), ("full", None), "it was asked for after the run began");
 }
