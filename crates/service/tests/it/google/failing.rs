@@ -6,7 +6,7 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::evaluation::Decision;
 use portcullis_domain::google::PollCode;
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned};
-use portcullis_emulator::{GoogleFault, GoogleMember, GooglePerson};
+use portcullis_emulator::{GoogleErrorForm, GoogleFault, GoogleMember, GooglePerson};
 use portcullis_service::ServiceError;
 use portcullis_service::caller::Caller;
 use portcullis_service::directory::{Governed, Nesting, NewDirectory, delete};
@@ -312,6 +312,72 @@ async fn each_failure_has_a_code_of_its_own_and_advice() {
     });
     assert_eq!(traces.len(), 5, "each run leaves a trace");
     assert!(traces.iter().all(|trace| trace.content.contains("advice")), "{traces:?}");
+}
+
+fn refused(of: &str, status: u16, reason: &'static str) -> GoogleFault {
+    GoogleFault::Refused { of: of.to_owned(), status, reason, form: GoogleErrorForm::Errors }
+}
+
+fn in_details(of: &str, status: u16, reason: &'static str) -> GoogleFault {
+    GoogleFault::Refused { of: of.to_owned(), status, reason, form: GoogleErrorForm::Details }
+}
+
+#[tokio::test]
+async fn whatever_breaks_a_list_is_told_by_its_code_and_writes_nothing() {
+    let world = in_small_pages(Bench::sqlite());
+    world.poll().await;
+    let before = world.everything();
+    world.google.change(|company| {
+        company.person_mut("1003").unwrap().suspended = true;
+        company.group_mut("g-eng").unwrap().members[1] = GoogleMember::User("1003".into());
+    });
+    let mut faults: Vec<(GoogleFault, &str, &str)> = Vec::new();
+    // The units, and what is read again at the end: who went while the lists were read.
+    for of in ["/orgunits?", "isSuspended", "isArchived", "showDeleted"] {
+        faults.push((refused(of, 503, "backendError"), "google_unavailable", "503"));
+    }
+    for list in ["users", "groups", "members"] {
+        faults.push((GoogleFault::Ending(list.to_owned()), "broken_answer", "ended in the middle"));
+        faults.push((GoogleFault::Looping(list.to_owned()), "broken_answer", "leads back"));
+        let path = format!("/{list}?");
+        faults.push((GoogleFault::Foreign(path.clone()), "broken_answer", "not in Google's words"));
+        faults.push((refused(&path, 401, "authError"), "token_refused", "refused"));
+        faults.push((refused(&path, 400, "invalid"), "broken_answer", "400 `invalid`"));
+        faults.push((refused(&path, 412, "conditionNotMet"), "broken_answer", "412 `conditionNotMet`"));
+        for reason in ["userRateLimitExceeded", "rateLimitExceeded", "quotaExceeded", "dailyLimitExceeded"] {
+            faults.push((refused(&path, 403, reason), "quota_exceeded", "refused"));
+        }
+        faults.push((in_details(&path, 429, "RATE_LIMIT_EXCEEDED"), "quota_exceeded", "refused"));
+        faults.push((in_details(&path, 403, "SERVICE_DISABLED"), "api_disabled", "refused"));
+        faults.push((refused(&path, 408, "requestTimeout"), "google_unavailable", "408"));
+    }
+    for list in ["/users?", "/groups?", "/orgunits?"] {
+        faults.push((refused(list, 404, "notFound"), "customer_unknown", "not found"));
+    }
+    for (fault, code, words) in faults {
+        world.google.mend();
+        world.google.fail(fault.clone());
+        let poll = world.full().await;
+        assert_eq!(poll.error_code.as_deref(), Some(code), "{fault:?}");
+        assert!(poll.error_message.is_some_and(|message| message.contains(words)), "{fault:?}");
+        assert_eq!(world.everything(), before, "{fault:?}");
+    }
+    world.google.mend();
+    assert_eq!(world.full().await.error_code, None);
+    assert_eq!(world.state("eve@acme.test"), Deprovisioned);
+}
+
+#[tokio::test]
+async fn a_group_that_goes_between_the_list_and_its_members_is_asked_for_by_name() {
+    let world = World::new(Bench::sqlite());
+    world.map("g-sales", "viewer");
+    world.poll().await;
+    world.google.fail(refused("/groups/g-sales/members?", 404, "notFound"));
+    assert_eq!(world.full().await.error_code, None);
+    assert_eq!((world.state("eve@acme.test"), &world.counts()["missing_but_there"]), (Active, &json!(1)));
+    world.google.fail(refused("/groups/g-sales?", 404, "notFound"));
+    assert_eq!(world.full().await.error_code, None);
+    assert_ne!(world.state("eve@acme.test"), Active, "Google knows no such group");
 }
 
 #[tokio::test]
