@@ -100,6 +100,9 @@ pub(super) enum PollFailure {
         /// Why.
         why: String,
     },
+    /// A fault of ours.
+    #[error("a fault of ours ended the run; the log says where")]
+    Fault,
     /// More than one directory may have.
     #[error("there are more than {most} {what}")]
     TooMuch {
@@ -141,7 +144,7 @@ impl PollFailure {
             Self::QuotaExceeded(_) => PollCode::QuotaExceeded.as_str(),
             Self::Unavailable { .. } => PollCode::Unavailable.as_str(),
             Self::Unreachable { code, .. } => code,
-            Self::Broken { .. } | Self::NotTaken { .. } => PollCode::Broken.as_str(),
+            Self::Broken { .. } | Self::NotTaken { .. } | Self::Fault => PollCode::Broken.as_str(),
             Self::TooMuch { .. } => PollCode::TooMuch.as_str(),
             Self::TooLong(_) => PollCode::TooLong.as_str(),
             Self::LeaseLost => PollCode::LeaseLost.as_str(),

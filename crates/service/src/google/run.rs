@@ -5,7 +5,11 @@
 //! ended. Reading begins anew: a list put together from two runs would be no list.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll as Polled;
 use std::time::Duration;
 
 use portcullis_domain::google::{GoogleRight, GoogleSource};
@@ -112,7 +116,7 @@ pub(super) async fn carry_out(portcullis: &Portcullis, run: Run) {
     let progress = Arc::new(Progress::default());
     let max_s = run.kind.max_s();
     let ended = tokio::select! {
-        ended = work(portcullis, run, &progress) => ended,
+        ended = caught(work(portcullis, run, &progress)) => ended,
         lost = keep_lease(portcullis, run, &progress) => Err(lost),
         () = tokio::time::sleep(Duration::from_secs(max_s)) => Err(PollFailure::TooLong(max_s)),
     };
@@ -133,6 +137,17 @@ pub(super) async fn carry_out(portcullis: &Portcullis, run: Run) {
             "the end of a poll was not recorded; its lease runs out by itself"
         );
     }
+}
+
+/// A fault of ours in one directory's run ends that run, and is told like any other failure: what it read is one provider's, and
+/// the others are polled on.
+async fn caught(work: impl Future<Output = Result<Learned, PollFailure>>) -> Result<Learned, PollFailure> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))
+            .unwrap_or(Polled::Ready(Err(PollFailure::Fault)))
+    })
+    .await
 }
 
 /// Renews the lease until it is lost.

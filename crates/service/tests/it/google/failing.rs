@@ -368,6 +368,19 @@ async fn whatever_breaks_a_list_is_told_by_its_code_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_fault_of_ours_ends_one_run_and_is_told_like_any_other_failure() {
+    let world = World::new(Bench::sqlite());
+    world.poll().await;
+    world.way.be_faulty(true);
+    let poll = world.full().await;
+    assert_eq!((poll.error_code.as_deref(), poll.failures), (Some("broken_answer"), 1));
+    assert!(poll.error_message.is_some_and(|message| message.contains("fault of ours")));
+    assert_eq!((poll.phase.as_str(), world.state("ada@acme.test")), ("waiting", Active));
+    world.way.be_faulty(false);
+    assert_eq!(world.full().await.error_code, None);
+}
+
+#[tokio::test]
 async fn a_group_that_goes_between_the_list_and_its_members_is_asked_for_by_name() {
     let world = World::new(Bench::sqlite());
     world.map("g-sales", "viewer");

@@ -51,6 +51,8 @@ pub(crate) struct ToGoogle {
     broken: Mutex<Option<(FetchError, usize)>>,
     /// How many requests are let through before access tokens are revoked.
     until_revoked: AtomicUsize,
+    /// Whether whoever reads the next answer meets a fault of ours.
+    faulty: AtomicBool,
     /// Who the machine is.
     identity: Mutex<Identity>,
 }
@@ -59,6 +61,11 @@ impl ToGoogle {
     /// From now on the machine shows this.
     pub(crate) fn is(&self, identity: Identity) {
         *self.identity.lock().unwrap() = identity;
+    }
+
+    /// From now on, each call ends by a fault of ours, or none does.
+    pub(crate) fn be_faulty(&self, is_faulty: bool) {
+        self.faulty.store(is_faulty, Ordering::SeqCst);
     }
 
     /// Revokes every access token once, after so many requests more.
@@ -102,6 +109,7 @@ impl ToGoogle {
             opened: Notify::new(),
             broken: Mutex::default(),
             until_revoked: AtomicUsize::new(usize::MAX),
+            faulty: AtomicBool::new(false),
             identity: Mutex::new(Identity::Nowhere),
         })
     }
@@ -110,6 +118,7 @@ impl ToGoogle {
 impl Fetch for ToGoogle {
     fn fetch(&self, request: FetchRequest) -> FetchFuture<'_, FetchAnswer> {
         Box::pin(async move {
+            assert!(!self.faulty.load(Ordering::SeqCst), "a fault of ours");
             let opened = self.opened.notified();
             let end = *self.shut_at.lock().unwrap();
             if self.shut.load(Ordering::SeqCst) && request.url.path().ends_with(end) {
