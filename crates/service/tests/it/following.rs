@@ -163,10 +163,13 @@ fn due(bench: &Bench, place: &Place) -> (MembershipId, Value) {
 fn leads_back_to(bench: &Bench, place: &Place, (member, suspended): (MembershipId, Value)) {
     let ended = logged(bench, place, member, "member.deprovisioned");
     let [ended] = ended.as_slice() else { panic!("{ended:?}") };
-    let (request, directory) = (&suspended["cause"]["request_id"], &suspended["cause"]["directory"]);
+    let [request, directory, token] =
+        ["request_id", "directory", "token"].map(|field| &suspended["cause"][field]);
     assert_eq!(
         ended["cause"],
-        json!({ "kind": "rule", "event": suspended["id"], "request_id": request, "directory": directory })
+        json!({
+            "kind": "rule", "event": suspended["id"], "request_id": request, "directory": directory, "token": token,
+        })
     );
     assert_eq!(ended["actor"]["type"], "system", "whoever meets them has not ended them");
     let receipts = bench.write(move |tx, _| Ok(of_membership(tx, member)?));
