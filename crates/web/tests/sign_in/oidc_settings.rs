@@ -133,7 +133,7 @@ async fn a_key_of_ours_takes_the_place_of_the_secret_and_is_changed_without_a_ga
     let (status, _) = world.root("POST", &format!("{keys}/{former}/use"), Value::Null).await;
     assert_eq!(status, 404, "nothing brings a retired key back");
     for (action, count) in
-        [("connection.key_created", 1), ("connection.key_used", 1), ("connection.key_retired", 1)]
+        [("connection.key_created", 2), ("connection.key_used", 1), ("connection.key_retired", 1)]
     {
         assert_eq!(world.events("acme", action).await.len(), count, "{action}");
     }
