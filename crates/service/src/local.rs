@@ -307,9 +307,13 @@ fn active(
     }
     // Memberships are locked in the order of their ids, whosever they are.
     all.sort_by_key(|one| one.membership);
+    // Their organizations' rules before them: whoever waits for one of those has no member in hand, whom somebody may end.
+    let organizations: BTreeSet<_> = all.iter().map(|one| one.organization).collect();
+    for organization in organizations {
+        tx.lock(Lock::Rules(organization))?;
+    }
     let mut members = Vec::new();
     for one in all {
-        tx.lock(Lock::Rules(one.organization))?;
         let actor = portcullis_domain::cause::Actor::Membership(one.membership);
         settle(tx, moment, one.membership, session::cause(actor, visitor.request))?;
         let member = membership::find_locked(tx, one.membership)?;

@@ -9,6 +9,7 @@ mod inviting;
 mod races;
 mod renaming;
 mod vanishing;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
