@@ -444,7 +444,8 @@ pub fn giving(
     tx.rows(&GIVING, params![organization, role, after, limit])?.iter().map(|row| row.parsed(0)).collect()
 }
 
-/// Who would become a member of their own without this directory, and may stand higher than whoever said what the directory calls them.
+/// Who would become a member of their own without this directory, and may stand higher than whoever said what it calls
+/// them.
 ///
 /// # Errors
 /// As [`find`].

@@ -200,6 +200,7 @@ fn an_environment_in_which_an_agent_is_made_is_not_deleted_meanwhile_on_postgres
     let (user, ada) = come(&bench, here, "ada");
     let staging: Slug = "staging".parse().unwrap();
     let (environment, gives) = bench.write(move |tx, moment| {
+        tx.lock(portcullis_store::db::Lock::Organization(here.0))?;
         let made =
             portcullis_service::environment::create(tx, moment, here.0, ("staging", "Staging"), cause())?;
         let wish = mapping::NewMapping {
