@@ -60,7 +60,7 @@ struct Said {
     /// The core attributes.
     attributes: Vec<&'static str>,
     /// The keys that claim a schema of the standard that there is not. Whoever is said to be inactive is so all the same
-    /// ([why](../../../docs/decisions/0077-whoever-is-said-to-be-inactive-is-so-whatever-stands-beside.md)).
+    /// ([why](../../../docs/decisions/0075-whoever-is-said-to-be-inactive-is-so-whatever-stands-beside.md)).
     no_schemas: Vec<String>,
 }
 

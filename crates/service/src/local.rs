@@ -11,6 +11,7 @@
 
 mod telling;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use portcullis_domain::Timestamp;

@@ -7,7 +7,7 @@
 //! whether there is none, one or several.
 //!
 //! What is hashed is composed (NFC), because keyboards write the same letter in several ways
-//! ([why](../../../docs/decisions/0082-a-password-is-what-it-reads-as.md)).
+//! ([why](../../../docs/decisions/0079-a-password-is-what-it-reads-as.md)).
 
 use std::sync::Arc;
 

@@ -367,7 +367,7 @@ fn must_keep_everybody(tx: &mut Tx<'_>, moment: &Moment, from: &Directory) -> Re
 
 /// Whether somebody who acts elsewhere alone would come into `production` with the end of the directory, because nothing else
 /// says where they belong
-/// ([why](../../../../docs/decisions/0076-the-end-of-a-directory-lets-nobody-into-production.md)).
+/// ([why](../../../../docs/decisions/0074-the-end-of-a-directory-lets-nobody-into-production.md)).
 fn enters_production(
     tx: &mut Tx<'_>,
     from: &Directory,
