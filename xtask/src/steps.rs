@@ -173,7 +173,7 @@ impl Step {
             Self::OnPostgres => "SCIM, sign-in and the administration API over HTTP once more, on PostgreSQL",
             Self::DocTests => "the examples in the documentation run",
             Self::Docs => "the documentation builds and its links resolve",
-            Self::Binary => "the optimised binary builds",
+            Self::Binary => "the optimised binary builds (long tier)",
             Self::Whole => "the real binary against its real counterparts",
             Self::Fuzz => "no bytes from outside break a property in ten minutes a parser (long tier)",
             Self::Mutants => "no change of a decision goes unnoticed by the tests (long tier)",
@@ -182,9 +182,9 @@ impl Step {
     }
 
     /// The step that must have succeeded before this one can say anything.
-    pub(crate) fn needs(self) -> Option<Self> {
-        match self {
-            Self::Whole => Some(Self::Binary),
+    pub(crate) fn needs(self, tier: Tier) -> Option<Self> {
+        match (self, tier) {
+            (Self::Whole, Tier::Long) => Some(Self::Binary),
             _ => None,
         }
     }
@@ -192,7 +192,7 @@ impl Step {
     /// True if the step is part of a run of `tier` that names no steps.
     pub(crate) fn belongs_to(self, tier: Tier) -> bool {
         match self {
-            Self::Fuzz | Self::Mutants | Self::Access => tier == Tier::Long,
+            Self::Binary | Self::Fuzz | Self::Mutants | Self::Access => tier == Tier::Long,
             _ => true,
         }
     }
@@ -293,7 +293,7 @@ fn whole(workspace: &Workspace, tier: Tier) -> Invocation {
     run_cargo(&words)
         .and(harness)
         .with(TIER, tier.name())
-        .with(BINARY, binary(workspace).to_string_lossy())
+        .with(BINARY, binary(workspace, tier).to_string_lossy())
         .with(PEERS, workspace.peers().to_string_lossy())
         .with("PATH", setup::path_with_system_programs())
 }
@@ -305,9 +305,14 @@ fn mutants(workspace: &Workspace) -> Invocation {
     Invocation::new(setup::mutants_program(workspace), &words).within(&workspace.root)
 }
 
-/// The program under test.
-pub(crate) fn binary(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("ci-release").join("portcullis")
+/// The program under test: cargo builds one with the tests, and the long run drives one that is optimised
+/// ([why](../../docs/decisions/0086-every-run-drives-the-binary-that-is-built-with-the-tests.md)).
+fn binary(workspace: &Workspace, tier: Tier) -> PathBuf {
+    let profile = match tier {
+        Tier::Every => "debug",
+        Tier::Long => "ci-release",
+    };
+    workspace.target.join(profile).join("portcullis")
 }
 
 fn max_tests(tier: Tier) -> Duration {

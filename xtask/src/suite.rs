@@ -3,8 +3,6 @@
 //! A run is green only if everything ran: a step that could not begin, a test that was ignored or a harness that ran no
 //! test at all is a failure, because each of them looks like success and proves nothing.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -19,10 +17,6 @@ use crate::workspace::Workspace;
 
 /// The mark of a test that belongs to the long tier: `#[ignore = "long: why it takes long"]`.
 const LONG_MARK: &str = "long:";
-
-/// Set where nothing that is built will be built upon, as in CI: the optimised build then gets the room of what no later
-/// step runs.
-const SPARE_DISK: &str = "PORTCULLIS_TEST_SPARE_DISK";
 
 /// How much is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,9 +144,6 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<ExitCo
     };
     let mut outcomes: Vec<Outcome> = Vec::new();
     for step in steps {
-        if step == Step::Binary && std::env::var_os(SPARE_DISK).is_some() {
-            make_room(workspace);
-        }
         let outcome = run_step(workspace, step, selection.tier, cluster.as_ref(), &outcomes);
         if let Verdict::Failed(why) | Verdict::LeftOut(why) = &outcome.verdict {
             println!("{}: {why}", step.name());
@@ -167,8 +158,9 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<ExitCo
 
 /// What the selection means: all steps of the tier, or those that it names and what they need.
 pub(crate) fn chosen(selection: &Selection) -> Vec<Step> {
-    let is_named =
-        |step: &Step| selection.only.iter().any(|named| named == step || named.needs() == Some(*step));
+    let is_named = |step: &Step| {
+        selection.only.iter().any(|named| named == step || named.needs(selection.tier) == Some(*step))
+    };
     let belongs = |step: &Step| match selection.only.is_empty() {
         true => step.belongs_to(selection.tier),
         false => is_named(step),
@@ -193,7 +185,7 @@ fn run_step(
 ) -> Outcome {
     println!("\n== {}: {} ({} of disk free)", step.name(), step.purpose(), free_disk(workspace));
     let began_at = Instant::now();
-    let failed_need = step.needs().filter(|need| {
+    let failed_need = step.needs(tier).filter(|need| {
         before.iter().any(|outcome| outcome.step == *need && outcome.verdict != Verdict::Passed)
     });
     let environment = match cluster {
@@ -219,20 +211,6 @@ fn free_disk(workspace: &Workspace) -> String {
     let df = Invocation::new("df", &["-h", "--output=avail"]).and([workspace.root.display().to_string()]);
     let said = df.read(Duration::from_secs(15)).unwrap_or_default();
     said.split_whitespace().last().unwrap_or("an unknown part").to_owned()
-}
-
-/// Removes the programs of the tests that have run, which nothing else is linked to, and the pages of the documentation.
-fn make_room(workspace: &Workspace) {
-    let _ = fs::remove_dir_all(workspace.target.join("doc"));
-    let built = fs::read_dir(workspace.target.join("debug/deps")).into_iter().flatten().flatten();
-    for file in built.map(|entry| entry.path()).filter(|path| path.extension().is_none()) {
-        let is_test = |found: fs::Metadata| {
-            found.is_file() && found.permissions().mode() & 0o111 != 0 && found.nlink() == 1
-        };
-        if file.metadata().is_ok_and(is_test) {
-            let _ = fs::remove_file(file);
-        }
-    }
 }
 
 fn left_out(why: String) -> (Verdict, Tally) {

@@ -73,11 +73,12 @@ fn every_step_is_listed_and_found_by_its_name() {
 #[test]
 fn a_step_that_is_named_brings_what_it_needs_and_the_long_tier_brings_the_long_steps() {
     let choose = |only: Vec<Step>, tier| chosen(&Selection { only, tier });
-    assert_eq!(choose(vec![Step::Whole], Tier::Every), [Step::Binary, Step::Whole]);
+    assert_eq!(choose(vec![Step::Whole], Tier::Every), [Step::Whole]);
+    assert_eq!(choose(vec![Step::Whole], Tier::Long), [Step::Binary, Step::Whole]);
     assert_eq!(choose(vec![Step::Mutants], Tier::Every), [Step::Mutants]);
     assert_eq!(choose(Vec::new(), Tier::Long), Step::ALL);
     let every = choose(Vec::new(), Tier::Every);
-    let long = [Step::Fuzz, Step::Mutants, Step::Access];
+    let long = [Step::Binary, Step::Fuzz, Step::Mutants, Step::Access];
     assert_eq!(every.len(), Step::ALL.len() - long.len());
     assert!(long.iter().all(|step| !every.contains(step)));
 }
