@@ -395,9 +395,19 @@ async fn a_change_of_access_is_in_the_log_with_what_was_and_with_what_is() {
     let (_, member) = provision(&bench, &place, "ann");
     let changes = logged(&bench, &place, member, "member.access_changed");
     let [change] = changes.as_slice() else { panic!("{changes:?}") };
-    let nothing = json!({ "state": "suspended", "role": null, "teams": [], "environments": [] });
-    let now = json!({ "state": "active", "role": "member", "teams": [], "environments": ["production"] });
-    assert_eq!(change["detail"], json!({ "from": nothing, "to": now }));
+    let none = json!([]);
+    let nothing = json!({
+        "state": "suspended", "role": null, "teams": none, "environments": none, "until": null,
+        "reasons": none, "reasons_left_out": 0, "governed_by": null,
+    });
+    let (from, to) = (&change["detail"]["from"], &change["detail"]["to"]);
+    assert_eq!(*from, nothing);
+    let given = |name: &str| to[name].clone();
+    assert_eq!([given("state"), given("role")], ["active", "member"]);
+    assert_eq!([given("teams"), given("environments")], [none, json!(["production"])]);
+    assert_eq!(given("governed_by"), place.directory.to_string());
+    let by: Vec<_> = to["reasons"].as_array().unwrap().iter().map(|reason| &reason["by"]).collect();
+    assert_eq!(by, ["mapping", "default"]);
 }
 
 #[tokio::test]

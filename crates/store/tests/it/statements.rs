@@ -110,6 +110,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("hold.forget_people", "it is about all of them"),
     ("membership.go_with_directory", "it is about everybody whom the directory tells of"),
     ("membership.stale_with_directory", "it is about everybody whom the directory tells of"),
+    ("organization.count_left", "it is about all of them, once when the organization is deleted"),
     ("organization.release_domains", "it is about all of them"),
     ("review.forget", "it is about all of them"),
     ("role.is_used", "asked once, before a deletion"),

@@ -41,6 +41,7 @@ use portcullis_service::rules::after_rule_change;
 use portcullis_service::{
     Moment, ServiceError, access, agent, environment, member_key, membership, organization, team, token,
 };
+use portcullis_store::db::Lock;
 use portcullis_store::{Tx, facts, mapping};
 use portcullis_testkit::Bench;
 
@@ -141,6 +142,8 @@ impl World {
             for org in 0..ORGANIZATIONS {
                 let slug: Slug = format!("org-{org}").parse()?;
                 let made = organization::create(tx, moment, slug, "Acme", Cause::system())?;
+                // Each of what follows would share its rules, and a connection wants it alone.
+                tx.lock(Lock::Organization(made.id))?;
                 let mut directories = Vec::new();
                 for settle_s in &SETTLE_S[..DIRECTORIES] {
                     directories.push(new_directory(moment, made.id, *settle_s));
