@@ -137,27 +137,21 @@ impl DiscoveryError {
             Self::Missing { name } => {
                 BrokenRule::new("discovery_incomplete", member, look).expected(name).received("absent")
             }
-            Self::IssuerMismatch { expected, received } => BrokenRule::new(
+            Self::IssuerMismatch { expected, received } => of_another_issuer(
                 "discovery_issuer_mismatch",
-                "RFC 8414 §3.3",
                 "configure the issuer exactly as the provider writes it, a slash at the end included",
-            )
-            .expected(expected)
-            .received(received),
-            Self::TemplateIssuer { issuer } => BrokenRule::new(
+                (expected, received),
+            ),
+            Self::TemplateIssuer { issuer } => of_another_issuer(
                 "template_issuer",
-                "RFC 8414 §3.3",
                 "use your own tenant's issuer, `https://login.microsoftonline.com/<tenant id>/v2.0`",
-            )
-            .expected("an issuer of one tenant")
-            .received(issuer),
-            Self::ConsumerTenant => BrokenRule::new(
+                ("an issuer of one tenant", issuer),
+            ),
+            Self::ConsumerTenant => of_another_issuer(
                 "consumer_tenant",
-                "RFC 8414 §3.3",
                 "personal accounts belong to no company; use your own tenant's issuer",
-            )
-            .expected("an issuer of a company's own tenant")
-            .received(issuer::ENTRA_CONSUMER_TENANT),
+                ("an issuer of a company's own tenant", issuer::ENTRA_CONSUMER_TENANT),
+            ),
             Self::NotHttps { name, received } => BrokenRule::new(
                 "endpoint_not_https",
                 "RFC 8414 §2",
@@ -200,6 +194,15 @@ impl DiscoveryError {
             ),
         }
     }
+}
+
+/// The rule that a document breaks which is not of the issuer that was asked.
+fn of_another_issuer(
+    code: &'static str,
+    advice: &'static str,
+    (expected, received): (&str, &str),
+) -> BrokenRule {
+    BrokenRule::new(code, "RFC 8414 §3.3", advice).expected(expected).received(received)
 }
 
 /// The rule that a provider breaks by not offering what is needed.

@@ -172,13 +172,10 @@ impl IdTokenError {
             Self::AuthorizedPartyMismatch { expected, received } => {
                 differing("azp_mismatch", "the token was issued to another application", expected, received)
             }
-            Self::AudienceUntrusted { expected, received } => BrokenRule::new(
-                "audience_untrusted",
-                section,
-                "have the provider issue a token for this application only",
-            )
-            .expected(expected)
-            .received(received),
+            Self::AudienceUntrusted { expected, received } => {
+                let advice = "have the provider issue a token for this application only";
+                differing("audience_untrusted", advice, expected, received)
+            }
             Self::BadSubject { chars } => BrokenRule::new(
                 "subject_invalid",
                 "OIDC Core §2",

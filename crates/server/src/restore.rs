@@ -113,7 +113,7 @@ fn clear_broken_off(file: &Path) {
         let name = found.file_name();
         let Some(of) = partial_of(name.as_encoded_bytes()) else { continue };
         let modified = found.metadata().and_then(|data| data.modified()).ok();
-        if !modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > MAX_COPY) {
+        if modified.and_then(|at| at.elapsed().ok()).is_none_or(|age| age <= MAX_COPY) {
             continue;
         }
         if Some(of) != own {

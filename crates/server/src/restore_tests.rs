@@ -118,7 +118,8 @@ fn what_backups_of_that_name_left_more_than_a_day_ago_is_removed_by_the_next_and
     let left = |name: &str, hours: u64| {
         std::fs::write(backups.join(name), "half a page").unwrap();
         let file = std::fs::File::options().write(true).open(backups.join(name)).unwrap();
-        file.set_modified(std::time::SystemTime::now() - Duration::from_hours(hours)).unwrap();
+        let written = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(written - Duration::from_hours(hours)).unwrap();
     };
     left("night.0123456789abcdef.partial", 25);
     let others = [

@@ -235,8 +235,9 @@ pub fn create(
     let beside = set_protocol(tx, (around, moment), &mut made, (&wanted.protocol, key))?;
     let mut told = described(&made, wanted.default_role.as_ref());
     let is_set = told::set_of(None, &beside);
-    told["saml"] = json!(is_set.saml);
-    told["oidc"] = json!(is_set.oidc);
+    if let Some(fields) = told.as_object_mut() {
+        fields.extend([("saml".to_owned(), json!(is_set.saml)), ("oidc".to_owned(), json!(is_set.oidc))]);
+    }
     let event = EventDraft::new(Action::ConnectionCreated, id).about(directory.id).with(told);
     let changes: Vec<Change> = vec![
         DirectoryChange::Create(directory).into(),
@@ -329,9 +330,7 @@ pub fn update(
     if default_changed || reads_now != read_before {
         after_rule_change(tx, moment, organization, &touched, cause)?;
     }
-    if let Some(higher) = higher {
-        higher.must_live_on(tx, organization, moment.now)?;
-    }
+    higher.map_or(Ok(()), |higher| higher.must_live_on(tx, organization, moment.now))?;
     Ok(after)
 }
 

@@ -375,23 +375,18 @@ fn s10_a_signature_of_another_document_does_not_vouch_for_this_one() {
 
 /// Signed metadata is published, and a request to end sessions goes through every browser: both are of the same key.
 fn signatures_of_other_kinds_of_documents(forged: impl Fn(&str) -> String) {
-    let metadata = |id: &str| {
-        format!(
-            r#"<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" ID="{id}" entityID="{IDP_ENTITY}">{{signature}}<md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/></md:EntityDescriptor>"#
-        )
-    };
-    let logout = |id: &str| {
-        format!(
-            r#"<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="{id}" Version="2.0" IssueInstant="{}"><saml:Issuer>{IDP_ENTITY}</saml:Issuer>{{signature}}<saml:NameID>{ADA}</saml:NameID></samlp:LogoutRequest>"#,
-            at(NOW - 2)
-        )
-    };
-    let kinds: [(&str, &dyn Fn(&str) -> String); 2] =
-        [("EntityDescriptor", &metadata), ("LogoutRequest", &logout)];
-    for (element, document) in kinds {
+    let metadata = format!(
+        r#"<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" ID="{{id}}" entityID="{IDP_ENTITY}">{{signature}}<md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/></md:EntityDescriptor>"#
+    );
+    let logout = format!(
+        r#"<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="{{id}}" Version="2.0" IssueInstant="{}"><saml:Issuer>{IDP_ENTITY}</saml:Issuer>{{signature}}<saml:NameID>{ADA}</saml:NameID></samlp:LogoutRequest>"#,
+        at(NOW - 2)
+    );
+    for (element, document) in [("EntityDescriptor", metadata), ("LogoutRequest", logout)] {
         for (id, code) in [("_own", "signature_covers_other_element"), ("_response", "digest_mismatch")] {
             let template = Method::usual().template(&format!("#{id}"));
-            let donor = sign_within(element, &document(id).replace("{signature}", &template), &IDP);
+            let unsigned = document.replace("{id}", id).replace("{signature}", &template);
+            let donor = sign_within(element, &unsigned, &IDP);
             verifies(element, &donor, &IDP).unwrap();
             assert_eq!(refused(&forged(part(&donor, "ds:Signature"))), code, "{element} {id}");
         }

@@ -140,6 +140,6 @@ fn whoever_was_suspended_by_order_waits_for_their_directory_as_well() {
     store_it(&bench);
     assert_eq!(waiting(&bench), (Some(Waits::ForDirectory), Some(Waits::ForBoth), true, true));
     say_active(&bench, &place, bob_said, true);
-    assert_eq!(waiting(&bench).3, false, "his directory spoke");
+    assert!(!waiting(&bench).3, "his directory spoke");
     assert_eq!(state(&bench, &place, bob), MembershipState::Suspended, "and the order stands");
 }

@@ -320,6 +320,7 @@ fn a_model_of_maps_and_the_store_agree_from_other_beginnings() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the run tells the tests how much to repeat")]
 fn a_model_of_maps_and_the_store_agree_in_runs_that_nobody_has_seen_before() {
     let is_long = std::env::var("PORTCULLIS_TEST_TIER").is_ok_and(|tier| tier == "long");
     for _ in 0..if is_long { FRESH_LONG } else { FRESH } {
