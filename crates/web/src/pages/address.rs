@@ -1,7 +1,7 @@
 //! Addresses as people type them: the field that takes one, and what is read from it.
 //!
-//! The field is not of type `email`: browsers send no address from one whose local part is beyond ASCII, which there are
-//! (RFC 6531), and some none whose domain is. What an address is, the server says alone.
+//! The form around the field has `novalidate`: browsers hold back an address whose local part is beyond ASCII, which there are
+//! (RFC 6531), and some one whose domain is. What an address is, the server says alone.
 
 use maud::{Markup, html};
 use portcullis_domain::text::MAX_EMAIL;
@@ -16,10 +16,10 @@ pub(super) enum Focus {
     Elsewhere,
 }
 
-/// The field, with what was typed into it before.
+/// The field, with what was typed into it before. Its form has `novalidate`.
 pub(super) fn address_field(typed: &str, focus: Focus) -> Markup {
     html! {
-        input #email type="text" inputmode="email" name="email" autocomplete="username" required maxlength=(MAX_EMAIL)
+        input #email type="email" name="email" autocomplete="username" required maxlength=(MAX_EMAIL)
             autocapitalize="none" autocorrect="off" spellcheck="false" value=(typed) autofocus[focus == Focus::Here];
     }
 }

@@ -47,7 +47,7 @@ fn form(token: &str, typed: &Typed<'_>, error: Option<&str>) -> Markup {
             p.error role="alert" { (error) }
         }
         p { "Nobody owns anything here yet. This makes your organization, with you as its owner." }
-        form method="post" action=(PATH) {
+        form method="post" action=(PATH) novalidate {
             input type="hidden" name="token" value=(token);
             label for="organization" { "Name of the organization" }
             input #organization name="organization" required maxlength="256" value=(typed.organization)

@@ -117,7 +117,7 @@ fn form(shown: &Shown<'_>) -> Markup {
 /// The form that asks for an address, which the page at that path takes.
 pub(crate) fn address_form(path: &str, typed: &str, return_to: &str) -> Markup {
     html! {
-        form method="get" action=(path) {
+        form method="get" action=(path) novalidate {
             input type="hidden" name="return_to" value=(return_to);
             label for="email" { "E-mail address" }
             (address_field(typed, Focus::Here))
