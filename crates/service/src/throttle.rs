@@ -1,10 +1,11 @@
 //! Throttles: how often something may be tried, counted in memory and bounded.
 //!
-//! A window begins with the first try and is forgotten when it is over. Where no more fit, the one goes that has used least of
-//! what it allows, so that no flood of fresh keys pushes out one that is at its limit; and among equals the one that ends
-//! first, so that an hour's is there longer than the many of a quarter of an hour beside it. What costs a stranger next to
-//! nothing to fill is counted apart from what must hold ([`crate::sign_in::Door`]). A restart forgets everything, which
-//! is the safe side for people and costs an attacker nothing less than the window.
+//! A window begins with the first try and is forgotten when it is over. Those of one allowance have a room of their own: one try
+//! of ten is more than one of sixty, and where both were weighed together, many of the first would keep every one of the second
+//! from coming to its limit. Where no more fit into a room, the one goes that has used least, so that no flood of fresh keys
+//! pushes out one that was tried more often; and among equals the one that ends first. What costs a stranger next to nothing to
+//! fill is counted apart from what must hold ([`crate::sign_in::Door`]). A restart forgets everything, which is the safe side for
+//! people and costs an attacker nothing less than the window.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,16 +15,13 @@ use portcullis_domain::Timestamp;
 
 use crate::ServiceError;
 
-/// The most windows that are remembered.
+/// The most windows of one allowance that are remembered.
 const MAX_WINDOWS: usize = 20_000;
 /// Windows that are over and go with one more try: more than it adds, so that a full memory empties, and few enough to cost
 /// nothing.
 const SWEPT: usize = 8;
-/// Into how many parts an allowance is divided to tell which window has used least of its own.
-const PARTS: u64 = 1_000;
-
 /// How often, in which time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Allowance {
     /// Tries in a window.
     pub max_tries: u32,
@@ -60,35 +58,27 @@ fn cut(address: Ipv6Addr, bits: u32) -> Ipv6Addr {
 struct Window {
     ends_at: Timestamp,
     tries: u32,
-    max_tries: u32,
 }
 
-impl Window {
-    /// How much of what it allows is used.
-    fn share(&self) -> u64 {
-        (u64::from(self.tries) * PARTS / u64::from(self.max_tries.max(1))).min(PARTS)
-    }
-}
-
-/// The windows, in the order in which they end, and in that in which they go where no more fit.
+/// The windows of one allowance, in the order in which they end, and in that in which they go where no more fit.
 #[derive(Debug, Default)]
 struct Windows {
     by_key: HashMap<Arc<str>, Window>,
     by_end: BTreeSet<(Timestamp, Arc<str>)>,
-    by_share: BTreeSet<(u64, Timestamp, Arc<str>)>,
+    by_tries: BTreeSet<(u32, Timestamp, Arc<str>)>,
 }
 
 impl Windows {
     fn put(&mut self, key: Arc<str>, window: Window) {
         self.by_end.insert((window.ends_at, Arc::clone(&key)));
-        self.by_share.insert((window.share(), window.ends_at, Arc::clone(&key)));
+        self.by_tries.insert((window.tries, window.ends_at, Arc::clone(&key)));
         self.by_key.insert(key, window);
     }
 
     fn take(&mut self, key: &str) -> Option<(Arc<str>, Window)> {
         let (key, window) = self.by_key.remove_entry(key)?;
         self.by_end.remove(&(window.ends_at, Arc::clone(&key)));
-        self.by_share.remove(&(window.share(), window.ends_at, Arc::clone(&key)));
+        self.by_tries.remove(&(window.tries, window.ends_at, Arc::clone(&key)));
         Some((key, window))
     }
 
@@ -106,7 +96,7 @@ impl Windows {
 
     fn make_room(&mut self) {
         while self.by_key.len() >= MAX_WINDOWS {
-            let Some(key) = self.by_share.first().map(|(_, _, key)| Arc::clone(key)) else { return };
+            let Some(key) = self.by_tries.first().map(|(_, _, key)| Arc::clone(key)) else { return };
             self.take(&key);
         }
     }
@@ -115,7 +105,8 @@ impl Windows {
 /// Counted tries, each under a key of its own.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    windows: Mutex<Windows>,
+    /// There are as many allowances as the code names.
+    rooms: Mutex<HashMap<Allowance, Windows>>,
 }
 
 impl Throttle {
@@ -124,8 +115,8 @@ impl Throttle {
     /// # Errors
     /// [`ServiceError::TooMany`] with the seconds until the window is over.
     pub fn check(&self, key: &str, allowance: Allowance, now: Timestamp) -> Result<(), ServiceError> {
-        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        match windows.by_key.get(key) {
+        let rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        match rooms.get(&allowance).and_then(|windows| windows.by_key.get(key)) {
             Some(w) if w.ends_at > now && w.tries >= allowance.max_tries => {
                 Err(ServiceError::TooMany { retry_after_s: w.ends_at.seconds_since(now).max(1) })
             }
@@ -135,10 +126,10 @@ impl Throttle {
 
     /// Counts a try.
     pub fn count(&self, key: &str, allowance: Allowance, now: Timestamp) {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let windows = rooms.entry(allowance).or_default();
         windows.sweep(now);
-        let fresh =
-            Window { ends_at: now.plus_s(allowance.window_s), tries: 0, max_tries: allowance.max_tries };
+        let fresh = Window { ends_at: now.plus_s(allowance.window_s), tries: 0 };
         let (key, mut window) = match windows.take(key) {
             Some((key, window)) if window.ends_at > now => (key, window),
             Some((key, _)) => (key, fresh),
@@ -163,10 +154,12 @@ impl Throttle {
 
     /// Takes one counted try back: it was right, and those before it stay counted.
     pub fn take_back(&self, key: &str) {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((key, mut window)) = windows.take(key) {
-            window.tries = window.tries.saturating_sub(1);
-            windows.put(key, window);
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        for windows in rooms.values_mut() {
+            if let Some((key, mut window)) = windows.take(key) {
+                window.tries = window.tries.saturating_sub(1);
+                windows.put(key, window);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ const AN_HOUR: Allowance = Allowance { max_tries: 60, window_s: 3_600 };
 const A_MINUTE: Allowance = Allowance { max_tries: 1_200, window_s: 60 };
 
 fn remembered(throttle: &Throttle) -> usize {
-    throttle.windows.lock().unwrap().by_key.len()
+    throttle.rooms.lock().unwrap().values().map(|windows| windows.by_key.len()).sum()
 }
 
 fn use_up(throttle: &Throttle, key: &str) {
@@ -31,21 +31,39 @@ fn no_flood_of_fresh_keys_pushes_out_a_window_that_is_at_its_limit() {
             assert!(throttle.check("password/a", AN_HOUR, NOW).is_err(), "{n}");
         }
     }
-    assert_eq!(remembered(&throttle), MAX_WINDOWS);
+    assert_eq!(remembered(&throttle), 2 * MAX_WINDOWS, "a room for each allowance");
     assert!(throttle.check("password/a", AN_HOUR, NOW.plus_s(3_599)).is_err());
     assert!(throttle.check("password/a", AN_HOUR, NOW.plus_s(3_600)).is_ok());
 }
 
 #[test]
+fn a_flood_between_its_tries_keeps_no_window_from_its_limit() {
+    let (throttle, ten) = (Throttle::default(), Allowance { max_tries: 10, window_s: 900 });
+    for n in 0..MAX_WINDOWS {
+        throttle.count(&format!("before/{n}"), ten, NOW);
+    }
+    for n in 0..AN_HOUR.max_tries {
+        assert!(throttle.admit("password/a", AN_HOUR, NOW).is_ok(), "{n}");
+        // Each try is at an address that nobody has, from a source that nobody saw.
+        for m in 0..100 {
+            throttle.count(&format!("both/{n}/{m}"), ten, NOW);
+            throttle.count(&format!("address/{n}/{m}"), AN_HOUR, NOW);
+        }
+    }
+    assert!(throttle.admit("password/a", AN_HOUR, NOW).is_err());
+}
+
+#[test]
 fn where_all_are_at_their_limit_the_one_goes_that_ends_first() {
     let throttle = Throttle::default();
-    let once = |window_s| Allowance { max_tries: 1, window_s };
+    let once = Allowance { max_tries: 1, window_s: 3_600 };
     for n in 0..MAX_WINDOWS {
-        throttle.count(&format!("{n}"), once(if n == 7 { 900 } else { 3_600 }), NOW);
+        let began_at = if n == 7 { Timestamp::from_seconds(1) } else { NOW };
+        throttle.count(&format!("{n}"), once, began_at);
     }
-    throttle.count("one more", once(3_600), NOW);
+    throttle.count("one more", once, NOW);
     for (n, is_there) in [(6, true), (7, false), (8, true)] {
-        assert_eq!(throttle.check(&format!("{n}"), once(1), NOW).is_err(), is_there, "{n}");
+        assert_eq!(throttle.check(&format!("{n}"), once, NOW).is_err(), is_there, "{n}");
     }
     assert_eq!(remembered(&throttle), MAX_WINDOWS);
 }
