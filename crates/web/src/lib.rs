@@ -153,8 +153,12 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
+/// Where nobody looks with a browser: what is answered there is JSON, whatever a program's library says that it accepts.
+const OF_PROGRAMS: [&str; 6] = ["/api/", "/scim/", "/access/", "/authz/", "/o/", "/.well-known/"];
+
 async fn unknown(State(app): State<App>, asked: Parts) -> Response {
-    if is_a_persons(&asked.headers) {
+    let is_for_programs = OF_PROGRAMS.iter().any(|prefix| asked.uri.path().starts_with(prefix));
+    if !is_for_programs && is_a_persons(&asked.headers) {
         let words = "There is no page at this address.";
         let request = scope::request_id(&asked, &app);
         return pages::failure::plain(StatusCode::NOT_FOUND, "not_found", words, request);

@@ -199,12 +199,18 @@ async fn whoever_opens_what_only_takes_forms_is_led_on_and_a_mistyped_page_is_a_
         let (page, next) = Browser::new().unwrap().step(&format!("{}{path}", world.base)).await.unwrap();
         assert_eq!((page.status, next.unwrap().path()), (303, "/"), "{path}");
     }
-    let asked = async |accept: &str| {
-        let request = reqwest::Client::new().get(format!("{}/lgoin", world.base)).header("accept", accept);
+    let asked_at = async |path: &str, accept: &str| {
+        let request = reqwest::Client::new().get(format!("{}{path}", world.base)).header("accept", accept);
         let answer = request.send().await.unwrap();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
         (answer.status().as_u16(), kind, answer.text().await.unwrap())
     };
+    let asked = async |accept: &str| asked_at("/lgoin", accept).await;
+    // Some libraries of programs say that they accept pages, and show none.
+    for path in ["/api/v1/nothing", "/scim/nothing", "/authz/nothing"] {
+        let (status, kind, body) = asked_at(path, "text/html, image/gif, *; q=.2").await;
+        assert_eq!((status, kind.as_str()), (404, "application/problem+json"), "{path}: {body}");
+    }
     let (status, kind, body) = asked("text/html,application/xhtml+xml,*/*;q=0.8").await;
     assert_eq!((status, kind.as_str()), (404, "text/html; charset=utf-8"), "{body}");
     assert!(body.contains("<code>not_found</code>"), "{body}");
