@@ -319,7 +319,7 @@ pub fn update(
         changes.push(DirectoryChange::Update(claims).into());
     }
     let touched = mapping::affected_by_directory(tx, old.claims_directory, listed())?;
-    let lives_by_it = (organization, old.claims_directory);
+    let lives_by_it = (organization, &[old.claims_directory][..]);
     let higher =
         default_changed.then(|| Higher::of(tx, caller, lives_by_it, &touched, moment.now)).transpose()?;
     let plan = told::planned(Plan::because(organization, cause), event, (changes, provider.beside));

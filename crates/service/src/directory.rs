@@ -199,7 +199,7 @@ pub fn update(
         return Ok((is, Carried::Out));
     }
     let touched = mapping::affected_by_directory(tx, is.id, listed())?;
-    let higher = Higher::of(tx, caller, (organization, is.id), &touched, moment.now)?;
+    let higher = Higher::of(tx, caller, (organization, &[is.id]), &touched, moment.now)?;
     let cause = moment.apply(tx, &plan)?.cause;
     let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
     higher.must_live_on(tx, organization, moment.now)?;

@@ -170,7 +170,7 @@ pub fn update(
         // INVARIANT: what somebody keeps of a group is what a mapping gives that is about it.
         changes.push(HoldChange::DropMapping(is.id).into());
     }
-    let higher = Higher::of(tx, caller, (organization, was.directory), &touched, moment.now)?;
+    let higher = Higher::of(tx, caller, (organization, &[was.directory]), &touched, moment.now)?;
     let plan = Plan::because(organization, cause).then_all(event(Action::MappingUpdated, &is), changes);
     let carried = carry_out(tx, moment, &plan, &touched)?;
     higher.must_live_on(tx, organization, moment.now)?;
@@ -196,7 +196,7 @@ pub fn delete(
     let touched = touched(tx, &found)?;
     let changes = vec![HoldChange::DropMapping(found.id).into(), MappingChange::Delete(found.id).into()];
     let plan = Plan::because(organization, cause).then_all(event(Action::MappingDeleted, &found), changes);
-    let higher = Higher::of(tx, caller, (organization, found.directory), &touched, moment.now)?;
+    let higher = Higher::of(tx, caller, (organization, &[found.directory]), &touched, moment.now)?;
     carry_out(tx, moment, &plan, &touched)?;
     higher.must_live_on(tx, organization, moment.now)
 }

@@ -24,7 +24,7 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::noun::Noun;
-use crate::rules::{Carried, after_rule_change, listed};
+use crate::rules::{Carried, Higher, after_rule_change, listed};
 use crate::{Moment, ServiceError, membership};
 
 /// Directories, or tokens of one, that are looked at together.
@@ -287,7 +287,7 @@ pub fn create(
 /// # Errors
 /// As [`create`]; [`Refusal::BuiltIn`]; [`ServiceError::NotFound`]; [`ServiceError::TokenSeenBelow`] if a directory
 /// would give more by it than whoever saw a token of it has; [`ServiceError::ToldFromBelow`] for somebody who has it by a
-/// grant.
+/// grant; [`Refusal::AboveOwnRank`] for somebody above the caller who lives by a directory's giving it.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -323,27 +323,45 @@ pub fn update(
         EventDraft::new(Action::RoleUpdated, is.id).with(json!({ "from": shown(&was), "to": shown(&is) }));
     let change = RoleChange::Update(is.id, is.rank, is.permissions.clone(), is.giving);
     let plan = Plan::because(organization, cause).then(event, change);
-    let cause = moment.apply(tx, &plan).map_err(rank_taken)?.cause;
     if (is.rank, is.giving) == (was.rank, was.giving) {
         // What a role allows is looked up where it is asked: nobody's access hangs on it.
+        moment.apply(tx, &plan).map_err(rank_taken)?;
         return Ok((is, Carried::Out));
     }
     let touched = mapping::affected_by_role(tx, organization, &is.slug, listed())?;
+    // What only people give is no directory's default any more, by which people live.
+    let higher = match is.giving {
+        Giving::ExplicitOnly => {
+            let lives_by_it = (organization, &*given_by(tx, &is)?);
+            Some(Higher::of(tx, caller, lives_by_it, &touched, moment.now)?)
+        }
+        Giving::Anyhow => None,
+    };
+    let cause = moment.apply(tx, &plan).map_err(rank_taken)?.cause;
     let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
+    higher.map_or(Ok(()), |higher| higher.must_live_on(tx, organization, moment.now))?;
     Ok((is, carried))
+}
+
+/// The directories that give that role, by a mapping or to whoever is in no mapped group.
+fn given_by(tx: &mut Tx<'_>, role: &Role) -> Result<Vec<DirectoryId>, ServiceError> {
+    let mut all: Vec<DirectoryId> = Vec::new();
+    loop {
+        let after = all.last().map_or_else(String::new, ToString::to_string);
+        let page = directory::giving(tx, role.organization, &role.slug, (&after, PAGE))?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
 }
 
 /// No directory that gives the role would give more by it than whoever saw a token of it has.
 fn no_directory_outgrows(tx: &mut Tx<'_>, role: &Role, now: Timestamp) -> Result<(), ServiceError> {
-    let mut after = String::new();
-    loop {
-        let page = directory::giving(tx, role.organization, &role.slug, (&after, PAGE))?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = last.to_string();
-        for of in page {
-            must_not_outgrow(tx, role.organization, (of, role.rank), now)?;
-        }
+    for of in given_by(tx, role)? {
+        must_not_outgrow(tx, role.organization, (of, role.rank), now)?;
     }
+    Ok(())
 }
 
 /// Deletes a role that nobody has and nothing gives.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{MembershipChange, OrganizationChange};
@@ -73,20 +74,20 @@ pub fn after_rule_change(
     Ok(Carried::Out)
 }
 
-/// People who stand above whoever changes a rule, and what they were worth before it: a rule that gives them life is not taken
-/// from below them.
-pub(crate) struct Higher(Vec<(MembershipId, MembershipState)>);
+/// People who stand above whoever changes a rule, and what they had before it: a rule that gives them life is not taken from
+/// below them.
+pub(crate) struct Higher(Vec<(MembershipId, Access)>);
 
 impl Higher {
     /// Those of the touched who stand above the caller. Where they are more than are carried out at once, they are looked for
-    /// among those whom the directory governs: nobody else's life hangs on its rules.
+    /// among those whom these directories govern: nobody else's life hangs on their rules.
     ///
     /// # Errors
     /// [`Refusal::AboveOwnRank`] where more of those stand above than are looked at; [`ServiceError::Store`].
     pub(crate) fn of(
         tx: &mut Tx<'_>,
         caller: &Caller,
-        (organization, directory): (OrganizationId, DirectoryId),
+        (organization, directories): (OrganizationId, &[DirectoryId]),
         touched: &[MembershipId],
         now: Timestamp,
     ) -> Result<Self, ServiceError> {
@@ -94,26 +95,29 @@ impl Higher {
         if caller.rank() == Rank::ROOT {
             return Ok(Self(above));
         }
-        let governed;
+        let mut governed = Vec::new();
         let mut looked_at = touched;
         if touched.len() > MAX_AT_ONCE {
-            let of = (organization, directory);
-            governed = membership::governed_above(tx, of, caller.rank(), listed())?;
-            if governed.len() > MAX_AT_ONCE {
-                return Err(Refusal::AboveOwnRank.into());
+            for directory in directories {
+                let of = (organization, *directory);
+                governed.extend(membership::governed_above(tx, of, caller.rank(), listed())?);
+                if governed.len() > MAX_AT_ONCE {
+                    return Err(Refusal::AboveOwnRank.into());
+                }
             }
             looked_at = &governed;
         }
         for id in looked_at {
             let member = find_member(tx, organization, *id, now)?;
             if rank_of(tx, organization, member.role())? > caller.rank() {
-                above.push((*id, member.access.state));
+                above.push((*id, member.access));
             }
         }
         Ok(Self(above))
     }
 
-    /// Refuses what suspended or ended one of them. The transaction is undone by it.
+    /// Refuses what suspended or ended one of them, or has whoever was suspended already end by and by. The transaction is
+    /// undone by it.
     ///
     /// # Errors
     /// [`Refusal::AboveOwnRank`]; [`ServiceError::Store`].
@@ -124,9 +128,11 @@ impl Higher {
         now: Timestamp,
     ) -> Result<(), ServiceError> {
         for (id, before) in &self.0 {
-            let after = find_member(tx, organization, *id, now)?.access.state;
-            let has_ended = after == MembershipState::Deprovisioned;
-            if after != *before && (*before == MembershipState::Active || has_ended) {
+            let after = find_member(tx, organization, *id, now)?.access;
+            let has_ended = after.state == MembershipState::Deprovisioned;
+            let is_less =
+                after.state != before.state && (before.state == MembershipState::Active || has_ended);
+            if is_less || (before.until.is_none() && after.until.is_some()) {
                 return Err(Refusal::AboveOwnRank.into());
             }
         }

@@ -476,3 +476,54 @@ async fn whose_life_hangs_on_a_default_role_is_ended_by_nobody_who_stands_below_
     assert_eq!(scene.as_of(&steward, "PATCH", &one, none).await.0, 200, "nobody above is left");
     assert_eq!(standing(&scene.bench, org, una.membership).0, "deprovisioned");
 }
+
+#[tokio::test]
+async fn whoever_is_suspended_above_does_not_lose_their_life_to_a_rule_from_below_either() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let steward = ranked(&scene, "steward", 350, json!(["directories.read", "directories.write"])).await;
+    let wish = json!({ "kind": "scim", "name": "Entra", "default_role": "viewer", "settle_s": 3600 });
+    let made = scene.made(DIRECTORIES, wish).await;
+    let una = person(&scene.bench, org, directory(&made), "una@acme.test");
+    let grant = json!({ "member": una.membership.to_string(), "role": "owner", "reason": "founder" });
+    scene.made("/api/v1/organizations/acme/grants", grant).await;
+    let member = format!("/api/v1/organizations/acme/members/{}", una.membership);
+    assert_eq!(scene.root("PATCH", &member, json!({ "state": "suspended" })).await.0, 200);
+    let one = format!("{DIRECTORIES}/{}", id(&made));
+    let (none, other) = (json!({ "default_role": null }), json!({ "default_role": "member" }));
+    refused(scene.as_of(&steward, "PATCH", &one, none.clone()).await, 403, "above_own_rank");
+    assert_eq!(scene.as_of(&steward, "PATCH", &one, other).await.0, 200, "she lives by that as well");
+    assert_eq!(scene.root("PATCH", &one, none).await.0, 200);
+    assert_eq!(scene.root("PATCH", &member, json!({ "state": "active" })).await.0, 200);
+    assert_eq!(standing(&scene.bench, org, una.membership).0, "suspended", "nothing gives her life any more");
+}
+
+#[tokio::test]
+async fn whose_life_hangs_on_a_role_that_only_people_are_to_give_is_ended_by_nobody_who_stands_below_them() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let steward = ranked(&scene, "steward", 350, json!(["roles.read", "roles.write"])).await;
+    let role = json!({ "slug": "crew", "rank": 150, "permissions": [] });
+    let role = scene.made("/api/v1/organizations/acme/roles", role).await;
+    let wish = json!({ "kind": "scim", "name": "Entra", "default_role": "crew", "settle_s": 0 });
+    let made = scene.made(DIRECTORIES, wish).await;
+    let [una, mia] =
+        ["una@acme.test", "mia@acme.test"].map(|who| person(&scene.bench, org, directory(&made), who));
+    let grant = json!({ "member": una.membership.to_string(), "role": "owner", "reason": "founder" });
+    let grant = scene.made("/api/v1/organizations/acme/grants", grant).await;
+    let one = format!("/api/v1/organizations/acme/roles/{}", id(&role));
+    let explicit = json!({ "explicit_only": true });
+    refused(scene.as_of(&steward, "PATCH", &one, explicit.clone()).await, 403, "above_own_rank");
+    let many: Vec<_> =
+        (0..501).map(|n| person(&scene.bench, org, directory(&made), &format!("p{n}@acme.test"))).collect();
+    refused(scene.as_of(&steward, "PATCH", &one, explicit.clone()).await, 403, "above_own_rank");
+    assert_eq!(standing(&scene.bench, org, una.membership).0, "active");
+    assert_eq!(scene.as_of(&steward, "PATCH", &one, json!({ "rank": 160 })).await.0, 200, "that ends nobody");
+    let grant = format!("/api/v1/organizations/acme/grants/{}", id(&grant));
+    assert_eq!(scene.root("DELETE", &grant, Value::Null).await.0, 204);
+    assert_eq!(scene.as_of(&steward, "PATCH", &one, explicit).await.0, 200, "nobody above is left");
+    for told in [&una, &mia, &many[0]] {
+        let member = format!("/api/v1/organizations/acme/members/{}", told.membership);
+        assert_eq!(scene.root("GET", &member, Value::Null).await.1["state"], json!("deprovisioned"));
+    }
+}
