@@ -88,10 +88,12 @@ macro_rules! outliving {
 }
 pub(crate) use outliving;
 
-// Those that ended too: what they issued finds its link by them.
+// Those that ended too: what they issued finds its link by them. `COALESCE` has SQLite go by the membership, which has few
+// tokens, where a connection has issued everybody's.
 const NAME_ANEW: Statement = Statement::change(
     "token.name_anew",
-    "UPDATE tokens SET subject = $1 WHERE membership = $3 AND connection = $4 AND subject = $5 AND organization = $2",
+    "UPDATE tokens SET subject = $1 WHERE membership = $3 AND COALESCE(connection, '') = $4 AND subject = $5 \
+     AND organization = $2",
 );
 // What somebody else saw too is a key of its own, and goes on without the one that it was issued by.
 const END_ONE: Statement = Statement::change(
@@ -134,7 +136,7 @@ const END_OF_CONNECTION: Statement = Statement::change(
     ),
 );
 const END_OF_MEMBER_BY: Statement =
-    Statement::change("token.end_of_member_by", end!("membership = $5 AND connection = $6"));
+    Statement::change("token.end_of_member_by", end!("membership = $5 AND COALESCE(connection, '') = $6"));
 const END_INVITATIONS_OF: Statement = Statement::change(
     "token.end_invitations_of",
     end!("membership = $5 AND kind IN ('invitation', 'owner_link')"),
