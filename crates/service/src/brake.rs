@@ -269,8 +269,9 @@ pub(crate) fn hold_loss(
     let cause = speaker.cause();
     must_not_be_told(of.id, brake, &cause)?;
     let plan = Plan::because(speaker.organization, cause);
-    // A poll that died after its decision finds the same loss again; one decision is enough.
-    let (plan, into) = match hold::open_of_group(tx, of.id, id)? {
+    // A poll that died after its decision finds the same loss again; one decision is enough. A loss of anybody else has one
+    // of its own: it came by another request, and nobody looked at it yet.
+    let (plan, into) = match hold::open_with(tx, (of.organization, of.id, id), &people)? {
         Some(open) => (plan, open),
         None => open(plan, moment, &of, HoldKind::Losses, Some((id, name.to_owned())), cause),
     };

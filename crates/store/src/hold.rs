@@ -15,8 +15,8 @@ use crate::{StoreError, Tx, brake, params};
 
 pub use view::{
     HeldView, HoldFilter, HoldView, Still, WouldLose, find, highest, holds_end, is_spared, kept_of,
-    list_page, lock_people, missing, of_memberships, open_of, open_of_group, people, some_people,
-    waiting_people, would_lose,
+    list_page, lock_people, missing, of_memberships, open_of, open_with, people, some_people, waiting_people,
+    would_lose,
 };
 
 const OPEN: Statement = Statement::change(

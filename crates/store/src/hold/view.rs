@@ -14,7 +14,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 
 use crate::db::MAX_LIST;
-use crate::row::{Row, list};
+use crate::row::{Row, bound, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -82,7 +82,11 @@ const OPEN_OF: Statement = Statement::read(
 const OPEN_OF_GROUP: Statement = Statement::read(
     "hold.open_of_group",
     "SELECT h.id FROM holds h WHERE h.directory = $1 AND h.kind = 'losses' AND h.directory_group = $2 AND EXISTS \
-     (SELECT 1 FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL) ORDER BY h.id DESC LIMIT 1",
+     (SELECT 1 FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL) ORDER BY h.id DESC LIMIT 100",
+);
+const COUNT_AMONG: Statement = Statement::read(
+    "hold.count_among",
+    "SELECT COUNT(*) FROM held_people WHERE hold = $1 AND organization = $2 AND membership IN_LIST($3)",
 );
 const PEOPLE: Statement = Statement::read(
     "hold.people",
@@ -175,6 +179,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &LIST_OF_DIRECTORY,
     &OPEN_OF,
     &OPEN_OF_GROUP,
+    &COUNT_AMONG,
     &PEOPLE,
     &OF_MEMBERSHIPS,
     &HIGHEST,
@@ -347,16 +352,27 @@ pub fn open_of(
     tx.row(&OPEN_OF, params![directory, kind.as_str()])?.map(|row| row.parsed(0)).transpose()
 }
 
-/// The newest hold of what that group lost on which somebody waits for a decision.
+/// The newest hold of what that group lost on which somebody waits for a decision and that all of these people are in.
 ///
 /// # Errors
 /// As [`find`].
-pub fn open_of_group(
+pub fn open_with(
     tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    group: DirectoryGroupId,
+    (organization, directory, group): (OrganizationId, DirectoryId, DirectoryGroupId),
+    people: &[MembershipId],
 ) -> Result<Option<HoldId>, StoreError> {
-    tx.row(&OPEN_OF_GROUP, params![directory, group])?.map(|row| row.parsed(0)).transpose()
+    for row in tx.rows(&OPEN_OF_GROUP, params![directory, group])? {
+        let hold: HoldId = row.parsed(0)?;
+        let mut among = 0;
+        for some in people.chunks(MAX_LIST) {
+            let row = tx.row(&COUNT_AMONG, params![hold, organization, list(some)])?;
+            among += row.map_or(Ok(0), |row| row.int(0))?;
+        }
+        if among == bound(people.len()) {
+            return Ok(Some(hold));
+        }
+    }
+    Ok(None)
 }
 
 /// A page of a hold's people in order of membership, after `after`.

@@ -1,8 +1,9 @@
 //! Each end that was held leads back to what began it, whoever else waits in the same hold.
 
 use portcullis_domain::id::{ConnectionId, RequestId};
-use portcullis_domain::membership::MembershipState::{Deprovisioned, Suspended};
+use portcullis_domain::membership::MembershipState::{Active, Deprovisioned, Suspended};
 use portcullis_service::hold::Decision as Decided;
+use portcullis_service::provisioning::GroupSaid;
 use portcullis_service::refusal::SignInRefusal;
 use portcullis_store::receipt::{self, StoredReceipt};
 use portcullis_testkit::Bench;
@@ -50,6 +51,26 @@ fn whoever_waits_in_a_hold_that_another_opened_ends_by_no_request_about_that_oth
         let left =
             logged(bench, &company.place, company.people[20].member, "member.access_changed").pop().unwrap();
         assert_eq!(json!(receipt.cause.request_id), left["cause"]["request_id"], "but by the one about them");
+    });
+}
+
+#[test]
+fn what_one_group_loses_by_two_calls_is_decided_apart_and_leads_back_to_each() {
+    on_each(|bench: &Bench| {
+        let company = Company::new(bench, 0);
+        for first in [20, 40] {
+            let stay = company.people[first..].iter().map(|person| person.user).collect();
+            company.group_says(GroupSaid::ReplaceMembers(stay));
+        }
+        let held = company.holds();
+        assert_eq!(held.iter().map(|one| one.waiting).collect::<Vec<_>>(), [20, 20]);
+        assert_ne!(held[0].request, held[1].request);
+        assert_eq!(company.decide(&held[0], Decided::Release), 20);
+        assert_eq!((company.count(Active), company.count(Deprovisioned)), (40, 20));
+        company.decide(&held[1], Decided::Release);
+        for (hold, n) in held.iter().zip([0, 20]) {
+            assert_eq!(receipt_of(&company, n).cause.request_id, hold.request, "person {n}");
+        }
     });
 }
 
