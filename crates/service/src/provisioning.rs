@@ -418,7 +418,8 @@ pub(crate) fn delete_user_because(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     tx.lock(Lock::Rules(organization))?;
-    let user = directory_user::find_locked(tx, directory, id)?.ok_or(ServiceError::NotFound(Noun::User))?;
+    let user =
+        directory_user::find_to_delete(tx, directory, id)?.ok_or(ServiceError::NotFound(Noun::User))?;
     let event = EventDraft::new(Action::DirectoryUserDeleted, id).about(user.membership);
     let plan = Plan::because(organization, cause).then(event, DirectoryUserChange::Delete(id));
     let cause = moment.apply(tx, &plan)?.cause;

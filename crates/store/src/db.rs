@@ -12,6 +12,10 @@ use crate::{StoreError, UniqueKey};
 /// The most values in one `IN_LIST`.
 pub const MAX_LIST: usize = 1000;
 
+/// What a statement that locks its rows ends in, the strongest first: against everybody; to be changed, while others point at
+/// them; so that they stay as they are; so that they stay.
+const ROW_LOCKS: [&str; 4] = [" FOR UPDATE", " FOR NO KEY UPDATE", " FOR SHARE", " FOR KEY SHARE"];
+
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -38,7 +42,7 @@ impl Dialect {
         match self {
             // SQLite numbers `$n` by where it stands, `?n` by its number; and it knows no locks of rows.
             Self::Sqlite => {
-                let unlocked = out.strip_suffix(" FOR UPDATE").or_else(|| out.strip_suffix(" FOR SHARE"));
+                let unlocked = ROW_LOCKS.iter().find_map(|lock| out.strip_suffix(lock));
                 unlocked.unwrap_or(&out).replace('$', "?")
             }
             Self::Postgres => out,
@@ -371,7 +375,7 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
-    /// Locks the rows of a statement that ends in `FOR UPDATE` or `FOR SHARE` until the end of the transaction. SQLite has
+    /// Locks the rows of a statement that ends in one of [`ROW_LOCKS`] until the end of the transaction. SQLite has
     /// one writer and needs none.
     ///
     /// # Errors

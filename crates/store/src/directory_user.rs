@@ -106,6 +106,10 @@ const FIND: Statement = Statement::read(
 );
 const LOCK: Statement = Statement::read(
     "directory_user.lock",
+    "SELECT id FROM directory_users WHERE id = $1 AND directory = $2 FOR NO KEY UPDATE",
+);
+const LOCK_TO_DELETE: Statement = Statement::read(
+    "directory_user.lock_to_delete",
     "SELECT id FROM directory_users WHERE id = $1 AND directory = $2 FOR UPDATE",
 );
 const BY_USER_NAME: Statement = Statement::read(
@@ -198,6 +202,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &EMAILS,
     &FIND,
     &LOCK,
+    &LOCK_TO_DELETE,
     &BY_USER_NAME,
     &BY_EXTERNAL_ID,
     &BY_DISPLAY_NAME,
@@ -403,7 +408,7 @@ pub fn find(
     row.map(|r| with_emails(tx, &r)).transpose()
 }
 
-/// The same, locked until the end of the transaction.
+/// The same, locked until the end of the transaction: to be changed, while groups may get them.
 ///
 /// # Errors
 /// As [`find`].
@@ -413,6 +418,19 @@ pub fn find_locked(
     id: DirectoryUserId,
 ) -> Result<Option<DirectoryUser>, StoreError> {
     tx.lock_rows(&LOCK, params![id, directory])?;
+    find(tx, directory, id)
+}
+
+/// The same, to be deleted: no group gets them meanwhile.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_to_delete(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    id: DirectoryUserId,
+) -> Result<Option<DirectoryUser>, StoreError> {
+    tx.lock_rows(&LOCK_TO_DELETE, params![id, directory])?;
     find(tx, directory, id)
 }
 

@@ -16,8 +16,8 @@ pub enum Road {
 }
 
 /// One SQL statement: `$n` parameters, one text for both databases, `IN_LIST($n)` for a list given as JSON text, and
-/// `EACH_OF($n)` for its values as rows of one column, `value`. One that ends in `FOR UPDATE` or `FOR SHARE` locks its rows
-/// on PostgreSQL.
+/// `EACH_OF($n)` for its values as rows of one column, `value`. One that ends in `FOR UPDATE`, `FOR NO KEY UPDATE`,
+/// `FOR SHARE` or `FOR KEY SHARE` locks its rows on PostgreSQL.
 #[derive(Debug)]
 pub struct Statement {
     /// Its name, `noun.verb`.

@@ -411,20 +411,38 @@ fn say_members(
     said: &GroupSaid,
     touched: &mut Touched,
 ) -> Result<Option<EventId>, ServiceError> {
-    let (add, remove) = match said {
-        GroupSaid::AddMembers(users) => (must_be_known(tx, speaker, users)?, Vec::new()),
-        GroupSaid::RemoveMembers(users) | GroupSaid::LoseMembers(users) => (Vec::new(), distinct(users)),
+    let (named, come, go) = match said {
+        GroupSaid::AddMembers(users) => {
+            let users = must_be_known(tx, speaker, users)?;
+            let present = directory_group::present(tx, old.id, &users)?;
+            let come = users.iter().filter(|user| !present.contains(user)).copied().collect();
+            (users, come, Vec::new())
+        }
+        GroupSaid::RemoveMembers(users) | GroupSaid::LoseMembers(users) => {
+            let mut go = distinct(users);
+            let named = if matches!(said, GroupSaid::RemoveMembers(_)) { go.clone() } else { Vec::new() };
+            let present = directory_group::present(tx, old.id, &go)?;
+            go.retain(|user| present.contains(user));
+            (named, Vec::new(), go)
+        }
         GroupSaid::ReplaceMembers(users) => {
-            let (add, lost) = difference(tx, speaker, old.id, users)?;
-            lose(tx, moment, speaker, old, &lost)?;
-            (add, lost)
+            let (come, go) = difference(tx, speaker, old.id, users)?;
+            (come.clone(), come, go)
         }
         _ => return Ok(None),
     };
+    // Whoever deletes them meanwhile would not see them here, and they would stay in the list for ever. Before the brake,
+    // as whoever deletes them has it behind their row.
+    if let Some(gone) = directory_user::first_gone(tx, speaker.directory, &come)? {
+        return Err(DirectoryRefusal::UnknownMember(gone.to_string()).into());
+    }
+    if matches!(said, GroupSaid::ReplaceMembers(_)) {
+        lose(tx, moment, speaker, old, &go)?;
+    }
     let named =
-        if matches!(said, GroupSaid::RemoveMembers(_)) { Named::Out(&remove) } else { Named::In(&add) };
+        if matches!(said, GroupSaid::RemoveMembers(_)) { Named::Out(&named) } else { Named::In(&named) };
     touched.unheld.extend(name_held(tx, moment, speaker, old.id, named)?);
-    change_members(tx, moment, speaker, old, (add, remove), touched)
+    change_members(tx, moment, speaker, old, (come, go), touched)
 }
 
 /// These members are about to be taken out of a group that a list leaves them out of: above the brake's limit they keep
@@ -626,16 +644,8 @@ fn change_members(
     touched: &mut Touched,
 ) -> Result<Option<EventId>, ServiceError> {
     let id = group.id;
-    let present = directory_group::present(tx, id, &add)?;
-    let add: Vec<DirectoryUserId> = add.into_iter().filter(|u| !present.contains(u)).collect();
-    let present = directory_group::present(tx, id, &remove)?;
-    let remove: Vec<DirectoryUserId> = remove.into_iter().filter(|u| present.contains(u)).collect();
     if add.is_empty() && remove.is_empty() {
         return Ok(None);
-    }
-    // Whoever deletes them meanwhile would not see them here, and they would stay in the list for ever.
-    if let Some(gone) = directory_user::first_gone(tx, speaker.directory, &add)? {
-        return Err(DirectoryRefusal::UnknownMember(gone.to_string()).into());
     }
     touched.people.extend(add.iter().chain(&remove));
     touched.taken_out.extend(&remove);

@@ -84,9 +84,10 @@ const KNOWN: Statement = Statement::read(
     "SELECT id FROM directory_users WHERE directory = $1 AND id IN_LIST($2)",
 );
 
+// What is said of them meanwhile goes on; that they are deleted waits.
 const KEEP_KNOWN: Statement = Statement::read(
     "directory_user.keep_known",
-    "SELECT id FROM directory_users WHERE directory = $1 AND id IN_LIST($2) ORDER BY id FOR SHARE",
+    "SELECT id FROM directory_users WHERE directory = $1 AND id IN_LIST($2) ORDER BY id FOR KEY SHARE",
 );
 
 pub(crate) const ALL: &[&Statement] = &[

@@ -1,14 +1,15 @@
 //! Groups that several calls of a directory change at once on PostgreSQL.
 
-use portcullis_domain::id::{DirectoryGroupId, DirectoryId, OrganizationId};
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, OrganizationId};
+use portcullis_domain::membership::MembershipState;
 use portcullis_service::error::{DirectoryRefusal, Taken};
-use portcullis_service::provisioning::{self, GroupSaid};
+use portcullis_service::provisioning::{self, GroupSaid, PersonSaid};
 use portcullis_service::{Moment, ServiceError};
 use portcullis_store::directory_group::{DirectoryGroupQuery, member_ids, query};
 use portcullis_store::{Tx, UniqueKey};
 use portcullis_testkit::Bench;
 
-use super::races::{come, meet, place, speaker};
+use super::races::{come, meet, place, said, speaker, stored};
 
 fn change(
     here: (OrganizationId, DirectoryId),
@@ -28,6 +29,17 @@ fn make(
     move |tx, moment| {
         let speaker = speaker(moment, here);
         Ok(provisioning::create_group(tx, moment, speaker, (name, None), &[])?.id)
+    }
+}
+
+fn says_inactive(
+    here: (OrganizationId, DirectoryId),
+    user: DirectoryUserId,
+) -> impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<(), ServiceError> + Send + 'static {
+    move |tx, moment| {
+        let speaker = speaker(moment, here);
+        let said = PersonSaid { active: Some(false), ..said("ada") };
+        provisioning::change_user(tx, moment, speaker, user, |_| Ok(said)).map(|_| ())
     }
 }
 
@@ -75,4 +87,15 @@ fn whoever_is_deleted_while_a_group_gets_them_is_in_no_list_on_postgresql() {
         let listed = bench.write(move |tx, _| Ok(member_ids(tx, group, "", 10)?));
         assert!(listed.is_empty(), "nobody of whom the directory does not tell: {listed:?}");
     }
+}
+
+#[test]
+fn whoever_is_said_to_be_inactive_while_a_group_gets_them_waits_for_no_group_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let here = place(&bench);
+    let (user, member) = come(&bench, here, "ada");
+    let group = bench.write(make(here, "Builders"));
+    let met = meet(&bench, change(here, group, GroupSaid::AddMembers(vec![user])), says_inactive(here, user));
+    assert_eq!((met.first, met.second, met.passed), (Ok(()), Ok(()), true));
+    assert_eq!(stored(&bench, here.0, member).access.state, MembershipState::Deprovisioned);
 }
