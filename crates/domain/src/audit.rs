@@ -195,6 +195,9 @@ struct CauseContent {
     token: Option<TokenId>,
 }
 
+/// Bytes that most events have.
+const ROOM: usize = 768;
+
 /// The content of an event as it is stored, committed to and exported: the text is its own canonical form (RFC 8785).
 ///
 /// Numbers are whole and small, so that every JSON library writes them alike.
@@ -208,8 +211,10 @@ pub fn content(
     draft: &EventDraft,
     cause: &Cause,
 ) -> Result<String, NotCanonical> {
+    // Two are written for each person that comes, so room for most of them at once.
+    let mut text = Vec::with_capacity(ROOM);
     // INVARIANT: the fields of each struct stand in the order of their names, and so do the keys of a JSON value.
-    Ok(serde_json::to_string(&Content {
+    let content = Content {
         action: draft.action.as_str(),
         actor: ActorContent { id: &cause.actor.id(), r#type: cause.actor.kind() },
         at: &at.rfc3339(),
@@ -225,7 +230,9 @@ pub fn content(
         organization,
         outcome: draft.outcome.as_str(),
         targets: &draft.targets,
-    })?)
+    };
+    serde_json::to_writer(&mut text, &content)?;
+    String::from_utf8(text).map_err(|error| NotCanonical(serde::ser::Error::custom(error)))
 }
 
 /// A value that has no canonical form.

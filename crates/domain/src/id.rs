@@ -46,11 +46,20 @@ fn parse(prefix: &'static str, text: &str) -> Result<u128, IdError> {
     u128::from_str_radix(digits, 16).map_err(|_| refused())
 }
 
-/// The 32 digits of an id. They are written more than anything else, so not by the formatter of numbers.
-fn write_digits(bits: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut digits = [0_u8; 32];
-    hex::encode_to_slice(bits.to_be_bytes(), &mut digits).map_err(|_| fmt::Error)?;
-    f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+/// The most bytes of an id: a prefix, the underscore and 32 digits.
+const MAX_BYTES: usize = 48;
+
+/// Writes the text of an id there. Ids are written more than anything else, so not by the formatter of numbers, and in one
+/// piece: a `String` of it is allocated once.
+fn write<'t>(prefix: &str, bits: u128, to: &'t mut [u8; MAX_BYTES]) -> Result<&'t str, fmt::Error> {
+    let (front, rest) = to.split_at_mut_checked(prefix.len()).ok_or(fmt::Error)?;
+    front.copy_from_slice(prefix.as_bytes());
+    let (underscore, rest) = rest.split_first_mut().ok_or(fmt::Error)?;
+    *underscore = b'_';
+    let digits = rest.get_mut(..32).ok_or(fmt::Error)?;
+    hex::encode_to_slice(bits.to_be_bytes(), digits).map_err(|_| fmt::Error)?;
+    let whole = to.get(..prefix.len() + 33).ok_or(fmt::Error)?;
+    std::str::from_utf8(whole).map_err(|_| fmt::Error)
 }
 
 macro_rules! ids {
@@ -84,8 +93,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!($prefix, "_"))?;
-                write_digits(self.0, f)
+                f.write_str(write($prefix, self.0, &mut [0; MAX_BYTES])?)
             }
         }
 
@@ -105,7 +113,9 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                let mut text = [0; MAX_BYTES];
+                let text = write($prefix, self.0, &mut text).map_err(serde::ser::Error::custom)?;
+                serializer.serialize_str(text)
             }
         }
 

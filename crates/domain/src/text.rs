@@ -193,10 +193,22 @@ pub fn name_key(text: &str) -> String {
 /// [`TextError::Email`] if the text has no local part, no dotted domain, blanks, control characters or too many bytes.
 pub fn email_key(text: &str) -> Result<String, TextError> {
     let text = text.trim();
-    let (local, domain) = text.rsplit_once('@').ok_or(TextError::Email)?;
-    let odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"' | ',' | ';');
-    if local.is_empty() || text.len() > MAX_EMAIL || text.chars().any(odd) || local.contains('@') {
+    let marks = |c: char| matches!(c, '<' | '>' | '"' | ',' | ';');
+    let odd = |c: char| c.is_control() || c.is_whitespace() || marks(c);
+    let odd_byte = |b: u8| !b.is_ascii_graphic() || marks(b.into());
+    let is_odd = if text.is_ascii() { text.bytes().any(odd_byte) } else { text.chars().any(odd) };
+    if text.len() > MAX_EMAIL || is_odd {
         return Err(TextError::Email);
+    }
+    let (local, domain) = text.rsplit_once('@').ok_or(TextError::Email)?;
+    if local.is_empty() || local.contains('@') {
+        return Err(TextError::Email);
+    }
+    if text.is_ascii() {
+        // Nearly every address, and each is asked for many times: one allocation.
+        let key = text.trim_end_matches('.').to_ascii_lowercase();
+        let is_one = key.split_once('@').is_some_and(|(_, domain)| is_domain(domain));
+        return if is_one { Ok(key) } else { Err(TextError::Email) };
     }
     let domain = domain_key(domain).map_err(|_| TextError::Email)?;
     Ok(format!("{}@{domain}", fold(local)))
@@ -213,17 +225,20 @@ pub fn domain_of(email_key: &str) -> &str {
 /// # Errors
 /// [`TextError::Domain`] if it is anything else.
 pub fn domain_key(text: &str) -> Result<String, TextError> {
-    let lower = text.trim().trim_end_matches('.').to_lowercase();
+    let text = text.trim().trim_end_matches('.');
+    let lower = if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() };
+    if is_domain(&lower) { Ok(lower) } else { Err(TextError::Domain) }
+}
+
+/// Whether a text in lower case is a domain of several labels (RFC 1123 §2.1).
+fn is_domain(lower: &str) -> bool {
     let label = |l: &str| {
         (1..=63).contains(&l.len())
             && !l.starts_with('-')
             && !l.ends_with('-')
             && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    if lower.len() > 253 || !lower.contains('.') || !lower.split('.').all(label) {
-        return Err(TextError::Domain);
-    }
-    Ok(lower)
+    lower.len() <= 253 && lower.contains('.') && lower.split('.').all(label)
 }
 
 /// A human-readable name, trimmed.
