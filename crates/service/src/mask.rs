@@ -38,6 +38,8 @@ const SECRET_WORDS: [&str; 5] = ["pass", "pw", "pin", "otp", "sig"];
 const NAMING_KEYS: [&str; 6] = ["path", "name", "key", "attribute", "attributename", "type"];
 /// What of a PATCH operation is shown although its path names a secret.
 const OPERATION_KEYS: [&str; 4] = ["op", "path", "method", "schemas"];
+/// What every secret of ours begins with.
+const OURS: &str = "pc_";
 /// The kind of the one secret of ours that is no token.
 const ROOT: &str = "root";
 /// Characters behind `pc_<kind>_` from which a text counts as a secret of ours, whole or cut.
@@ -56,16 +58,15 @@ pub fn masked(value: Value) -> Value {
 }
 
 fn masked_object(object: Map<String, Value>) -> Map<String, Value> {
-    let named = |key: &str| object.iter().any(|(k, v)| letters(k) == key && names_secret(v));
+    let named = |key: &str| object.iter().any(|(k, v)| is_called(k, key) && names_secret(v));
     let (path_is_secret, pair_is_secret) = (named("path"), NAMING_KEYS.into_iter().any(named));
     let masked_entry = |(key, value): (String, Value)| {
-        let plain = letters(&key);
         let hide = is_secret(&key)
-            || (path_is_secret && !OPERATION_KEYS.contains(&plain.as_str()))
-            || (pair_is_secret && plain == "value");
+            || (path_is_secret && !OPERATION_KEYS.iter().any(|shown| is_called(&key, shown)))
+            || (pair_is_secret && is_called(&key, "value"));
         let shown = match value {
             _ if hide => Value::from(MASK),
-            Value::String(text) if ["path", "filter"].contains(&plain.as_str()) => {
+            Value::String(text) if is_called(&key, "path") || is_called(&key, "filter") => {
                 Value::String(expression(&text))
             }
             value => masked(value),
@@ -110,13 +111,19 @@ pub fn message(text: &str) -> String {
 pub(crate) fn without_ours(value: Value) -> Value {
     match value {
         Value::Object(object) => {
-            let clean = |(key, value): (String, Value)| (text_without_ours(&key), without_ours(value));
+            let clean = |(key, value): (String, Value)| (cut_down(key), without_ours(value));
             Value::Object(object.into_iter().map(clean).collect())
         }
         Value::Array(values) => Value::Array(values.into_iter().map(without_ours).collect()),
-        Value::String(text) => Value::String(text_without_ours(&text)),
+        Value::String(text) => Value::String(cut_down(text)),
         other => other,
     }
+}
+
+/// As `text_without_ours`; nearly no text has anything in it that is worth a closer look.
+fn cut_down(text: String) -> String {
+    let begins = |some: &[u8]| some.eq_ignore_ascii_case(OURS.as_bytes());
+    if text.as_bytes().windows(OURS.len()).any(begins) { text_without_ours(&text) } else { text }
 }
 
 /// As `without_ours`, of a text.
@@ -124,7 +131,7 @@ pub(crate) fn without_ours(value: Value) -> Value {
 pub fn text_without_ours(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let (mut out, mut done) = (String::with_capacity(text.len()), 0);
-    for (at, _) in lower.match_indices("pc_") {
+    for (at, _) in lower.match_indices(OURS) {
         let Some(shown) = lower.get(at..).and_then(kind_of_ours).map(|bytes| at + bytes) else { continue };
         let rest = text.get(shown..).unwrap_or("");
         let hidden = rest.find(|c: char| !is_of_secret(c)).unwrap_or(rest.len());
@@ -140,7 +147,7 @@ pub fn text_without_ours(text: &str) -> String {
 
 /// The bytes of `pc_<kind>_` where a text begins with it.
 fn kind_of_ours(text: &str) -> Option<usize> {
-    let rest = text.strip_prefix("pc_")?;
+    let rest = text.strip_prefix(OURS)?;
     let kinds = TokenKind::ALL.into_iter().map(TokenKind::prefix).chain([ROOT]);
     let of = |kind: &'static str| rest.strip_prefix(kind)?.strip_prefix('_').map(str::len);
     kinds.filter_map(of).min().map(|left| text.len() - left)
@@ -160,15 +167,21 @@ fn names_secret(value: &Value) -> bool {
 /// Whether a name is that of a secret.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
-    let plain = letters(name);
-    SECRET_PARTS.iter().any(|part| plain.contains(part))
+    let plain: Vec<u8> = letters(name).collect();
+    let has = |part: &&str| plain.windows(part.len()).any(|some| some == part.as_bytes());
+    SECRET_PARTS.iter().any(has)
         || name
             .split(|c: char| !c.is_ascii_alphanumeric())
             .any(|word| SECRET_WORDS.iter().any(|secret| word.eq_ignore_ascii_case(secret)))
 }
 
-fn letters(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+/// The letters and digits of a name, small: what is left of it however a client spells it.
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase())
+}
+
+fn is_called(name: &str, plain: &str) -> bool {
+    letters(name).eq(plain.bytes())
 }
 
 /// A text without its quoted literals; whole, if a quote is left open.
