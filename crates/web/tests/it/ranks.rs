@@ -502,7 +502,11 @@ async fn whoever_is_suspended_above_does_not_lose_their_life_to_a_rule_from_belo
 async fn whose_life_hangs_on_a_role_that_only_people_are_to_give_is_ended_by_nobody_who_stands_below_them() {
     let scene = Scene::new();
     let org = scene.owner.organization;
-    let steward = ranked(&scene, "steward", 350, json!(["roles.read", "roles.write"])).await;
+    let role = json!({
+        "slug": "steward", "rank": 350, "permissions": ["roles.read", "roles.write"], "explicit_only": true,
+    });
+    scene.made("/api/v1/organizations/acme/roles", role).await;
+    let steward = scene.bench.member(org, "steward@acme.test", "steward");
     let role = json!({ "slug": "crew", "rank": 150, "permissions": [] });
     let role = scene.made("/api/v1/organizations/acme/roles", role).await;
     let wish = json!({ "kind": "scim", "name": "Entra", "default_role": "crew", "settle_s": 0 });
