@@ -13,7 +13,12 @@ const FIRST_STEPS: [&str; 2] = ["README.md", "docs/guide/getting-started.md"];
 /// The first such file.
 const FIRST_FILE: &str = "directory.json";
 
-/// Finds pages that leave out what comes before their steps.
+/// What a command has that decides about people, and is not undone by the next command.
+const DECISIVE: [&str; 5] = ["/release ", "/refuse ", "/attach ", "/dismiss ", r#""brake":null"#];
+/// How the commands of the guide begin that ask the server.
+const ASKING: [&str; 2] = ["call ", "curl "];
+
+/// Finds pages that leave out what comes before their steps, and blocks that decide before anybody has looked.
 pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (path, text) in tree.texts.iter().filter(|(path, _)| path.starts_with(PAGES)) {
@@ -37,6 +42,33 @@ pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
             let mend = "begin the commands with `umask 077`";
             let what = format!("`{FIRST_FILE}` holds a secret, and everybody of the machine may read it");
             faults.push(Fault::new(page, 1, what, mend));
+        }
+    }
+    for (path, text) in tree.texts.iter().filter(|(path, _)| path.starts_with("docs/guide/")) {
+        faults.extend(rash(path, text));
+    }
+    faults
+}
+
+/// Blocks that both look and decide, or decide twice: they are copied and pasted whole, in a bad hour.
+fn rash(path: &str, text: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let (mut asked, mut decides, mut in_code) = (0, None, false);
+    for (index, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            if let Some(at) = decides.filter(|_| asked > 1) {
+                let mend = "give what cannot be undone a block of its own";
+                faults.push(Fault::new(
+                    path,
+                    at,
+                    "a block that is pasted whole decides without a look",
+                    mend,
+                ));
+            }
+            (asked, decides, in_code) = (0, None, !in_code);
+        } else if in_code {
+            asked += ASKING.iter().map(|word| line.matches(word).count()).sum::<usize>();
+            decides = decides.or(DECISIVE.iter().any(|word| line.contains(word)).then_some(index + 1));
         }
     }
     faults

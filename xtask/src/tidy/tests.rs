@@ -326,6 +326,22 @@ fn a_page_of_the_guide_that_leaves_out_what_comes_first_is_found() {
 }
 
 #[test]
+fn a_block_of_the_guide_that_looks_and_decides_at_once_is_found() {
+    let alone = "```sh\ncall -X POST $API/holds/$HOLD/release -d @leavers.json | jq .\n```\n";
+    let looks = "```sh\ncall $API/holds\nHOLD=$(call $API/holds | jq -r .id)\n```\n";
+    let both = "```sh\nHOLD=$(call $API/holds)\ncall -X POST $API/holds/$HOLD/release -d '{}'\n```\n";
+    let off = "```sh\ncall -d '{\"brake\":{}}'\ncall -d '{\"brake\":null}'\n```\n";
+    let files = tree(&[("docs/guide/brake.md", &format!("{looks}{alone}{both}{off}"))]);
+    assert_eq!(
+        found(&guide::check(&files)),
+        [
+            "docs/guide/brake.md:10 a block that is pasted whole decides without a look",
+            "docs/guide/brake.md:14 a block that is pasted whole decides without a look",
+        ]
+    );
+}
+
+#[test]
 fn decision_records_are_numbered_without_a_gap_and_say_their_number() {
     let files = tree(&[
         ("docs/decisions/0001-records.md", "# 0001. Records\n"),
