@@ -1,8 +1,15 @@
 //! OIDC: the browser's way back, metadata, keys, the token endpoint's answer, tokens and their claims.
+//!
+//! A fuzzer cannot sign, so a token may hold `{honest}` and `{logout}` (what the provider signed), `{signature}` (of the
+//! first), `{claims}` and `{logout-claims}` (what those two say); and what stands between `{part}` and `{end}` is written as a
+//! part of a token, so that a fuzzer changes headers and claims and not their base64. However it does, nothing verifies but
+//! what was signed.
 
 use std::str;
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_oidc::algorithm::SigningAlg;
 use portcullis_oidc::callback::{Callback, PendingSignIn};
 use portcullis_oidc::claims::IdentityClaims;
@@ -26,7 +33,7 @@ use portcullis_oidc::token::TokenResponse;
 use portcullis_oidc::userinfo;
 use serde_json::{Map, Value, json};
 
-use crate::refusal;
+use crate::{Taken, refusal};
 
 const NOW: i64 = 1_795_300_000;
 const ISSUER: &str = "https://idp.acme.test";
@@ -50,7 +57,10 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
             let logout = signing.sign("logout+jwt", &honest_logout()).ok()?;
             Some(Keys { signing, published, honest, logout })
         });
-    made.unwrap_or_else(|| panic!("keys of fixed bytes can be made"))
+    let keys = made.unwrap_or_else(|| panic!("keys of fixed bytes can be made"));
+    let is_believed = keys.verify(&keys.honest).is_ok() && keys.verify_logout(&keys.logout).is_ok();
+    assert!(is_believed, "what is behind a true signature is reached by no input");
+    keys
 });
 
 /// The provider's metadata.
@@ -73,8 +83,52 @@ struct Keys {
     logout: String,
 }
 
+impl Keys {
+    fn verify(&self, token: &str) -> Result<IdentityClaims, IdTokenError> {
+        let nonce = Nonce::from_stored(NONCE);
+        let rules = IdTokenRules {
+            issuer: ISSUER,
+            client_id: CLIENT_ID,
+            trusted_audiences: &[],
+            algs: &SigningAlg::ALL,
+            nonce: &nonce,
+            access_token: ACCESS_TOKEN,
+            max_age_s: Some(600),
+            proven_since: None,
+            acr_values: &[],
+            now: NOW,
+        };
+        id_token::verify(token, &self.published, &rules)
+    }
+
+    fn verify_logout(&self, token: &str) -> Result<Logout, LogoutTokenError> {
+        let rules =
+            LogoutTokenRules { issuer: ISSUER, client_id: CLIENT_ID, algs: &SigningAlg::ALL, now: NOW };
+        logout_token::verify(token, &self.published, &rules)
+    }
+
+    /// The token that an input stands for.
+    fn filled(&self, input: &str) -> String {
+        let signature = self.honest.rsplit('.').next().unwrap_or_default();
+        let whole = input
+            .replace("{honest}", &self.honest)
+            .replace("{logout}", &self.logout)
+            .replace("{signature}", signature)
+            .replace("{claims}", &Value::Object(honest_claims()).to_string())
+            .replace("{logout-claims}", &Value::Object(honest_logout()).to_string());
+        let (mut token, mut rest) = (String::new(), whole.as_str());
+        while let Some((before, after)) = rest.split_once("{part}") {
+            let (said, behind) = after.split_once("{end}").unwrap_or((after, ""));
+            token.push_str(before);
+            token.push_str(&URL_SAFE_NO_PAD.encode(said));
+            rest = behind;
+        }
+        token + rest
+    }
+}
+
 /// The browser's way back: a code comes out only with the stored state, this connection's issuer and no error.
-pub(crate) fn callback(bytes: &[u8]) {
+pub(crate) fn callback(bytes: &[u8], taken: &mut Taken) {
     let Ok(query) = str::from_utf8(bytes) else { return };
     let callback = match Callback::parse(query) {
         Ok(callback) => callback,
@@ -96,6 +150,7 @@ pub(crate) fn callback(bytes: &[u8]) {
         };
         match callback.clone().verify(&pending) {
             Ok(_) => {
+                taken.note("code");
                 let is_silent = issuers.is_empty() && iss_parameter == IssParameter::NotPromised;
                 assert_eq!(states, [STATE], "{query}");
                 assert!((issuers == [ISSUER] || is_silent) && errors.is_empty(), "{query}");
@@ -108,9 +163,10 @@ pub(crate) fn callback(bytes: &[u8]) {
 }
 
 /// A provider's metadata: what is taken is of this issuer, over https, and signs with something that is allowed.
-pub(crate) fn discovery(bytes: &[u8]) {
+pub(crate) fn discovery(bytes: &[u8], taken: &mut Taken) {
     match discovery::parse(bytes, ISSUER, Insecure::Refused) {
         Ok(metadata) => {
+            taken.note("metadata");
             assert_eq!(metadata.issuer, ISSUER);
             let urls = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
             for url in urls.into_iter().chain(&metadata.userinfo_endpoint) {
@@ -125,6 +181,7 @@ pub(crate) fn discovery(bytes: &[u8]) {
     if let Ok(issuer) = str::from_utf8(bytes)
         && let Ok(url) = discovery::metadata_url(issuer, Insecure::Refused)
     {
+        taken.note("issuer");
         assert!(
             url.scheme() == "https" && url.path().ends_with("/.well-known/openid-configuration"),
             "{url}"
@@ -133,11 +190,12 @@ pub(crate) fn discovery(bytes: &[u8]) {
 }
 
 /// A key set: bounded, no symmetric key in it, each key reads back, and only a key that fits is found.
-pub(crate) fn jwks(bytes: &[u8]) {
+pub(crate) fn jwks(bytes: &[u8], taken: &mut Taken) {
     let set = match KeySet::parse(bytes) {
         Ok(set) => set,
         Err(error) => return refusal::of_rule(&Refusal::from(error).broken()),
     };
+    taken.note("key set");
     assert!((1..=MAX_KEYS).contains(&(set.keys().len() + set.ignored().len())));
     for key in set.keys() {
         let published = key.to_value();
@@ -148,32 +206,40 @@ pub(crate) fn jwks(bytes: &[u8]) {
     let kids = set.keys().iter().map(PublicJwk::kid).chain([None, Some("nobody's")]);
     for (kid, alg) in kids.flat_map(|kid| SigningAlg::ALL.into_iter().map(move |alg| (kid, alg))) {
         match set.find(kid, alg) {
-            Ok(key) => assert!(key.fits(alg) && (kid.is_none() || key.kid() == kid)),
+            Ok(key) => {
+                taken.note("key");
+                assert!(key.fits(alg) && (kid.is_none() || key.kid() == kid));
+            }
             Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
         }
     }
 }
 
-/// A token: only the one that the provider signed verifies.
-pub(crate) fn id_token(bytes: &[u8]) {
-    let Ok(token) = str::from_utf8(bytes) else { return };
-    match verify(token) {
+/// A token: only the one that the provider signed verifies, and not as a logout.
+pub(crate) fn id_token(bytes: &[u8], taken: &mut Taken) {
+    let Ok(input) = str::from_utf8(bytes) else { return };
+    let token = KEYS.filled(input);
+    match KEYS.verify(&token) {
         Ok(claims) => {
+            taken.note("token");
             assert_eq!(token, KEYS.honest, "a token verifies that nobody signed");
             assert_eq!(claims.sub(), "00u-ada");
+            assert!(KEYS.verify_logout(&token).is_err(), "an ID token ends sessions");
         }
         Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
     }
-    let _ = portcullis_oidc::jws::find_kid(token);
+    let _ = portcullis_oidc::jws::find_kid(&token);
 }
 
 /// What the provider signed, whatever it is: what passes has the issuer, audience, times and nonce of this sign-in.
-pub(crate) fn claims(bytes: &[u8]) {
+pub(crate) fn claims(bytes: &[u8], taken: &mut Taken) {
     let Ok(Value::Object(said)) = serde_json::from_slice::<Value>(bytes) else { return };
     let Ok(token) = KEYS.signing.sign("JWT", &said) else { return };
-    match verify(&token) {
+    match KEYS.verify(&token) {
         Ok(claims) => {
+            taken.note("claims");
             require_rules(&said);
+            assert!(KEYS.verify_logout(&token).is_err(), "an ID token ends sessions");
             require_identity(&claims);
             let answer = json!({"sub": claims.sub(), "groups": []}).to_string();
             assert!(userinfo::add(claims, 200, answer.as_bytes()).is_ok());
@@ -183,23 +249,29 @@ pub(crate) fn claims(bytes: &[u8]) {
 }
 
 /// A logout token: only the one that the provider signed verifies, and neither kind passes for the other.
-pub(crate) fn logout_token(bytes: &[u8]) {
-    let Ok(token) = str::from_utf8(bytes) else { return };
-    match verify_logout(token) {
-        Ok(_) => assert_eq!(token, KEYS.logout, "a logout token verifies that nobody signed"),
+pub(crate) fn logout_token(bytes: &[u8], taken: &mut Taken) {
+    let Ok(input) = str::from_utf8(bytes) else { return };
+    let token = KEYS.filled(input);
+    match KEYS.verify_logout(&token) {
+        Ok(_) => {
+            taken.note("logout");
+            assert_eq!(token, KEYS.logout, "a logout token verifies that nobody signed");
+            assert!(KEYS.verify(&token).is_err(), "a logout token signs in");
+        }
         Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
     }
-    assert!(verify(&KEYS.logout).is_err() && verify_logout(&KEYS.honest).is_err());
 }
 
 /// What the provider signed as a logout, whatever it is: what passes names somebody, once, and is no ID token.
-pub(crate) fn logout_claims(bytes: &[u8]) {
+pub(crate) fn logout_claims(bytes: &[u8], taken: &mut Taken) {
     let Ok(Value::Object(said)) = serde_json::from_slice::<Value>(bytes) else { return };
     let Ok(token) = KEYS.signing.sign("logout+jwt", &said) else { return };
-    let logout = match verify_logout(&token) {
+    let logout = match KEYS.verify_logout(&token) {
         Ok(logout) => logout,
         Err(error) => return refusal::of_rule(&Refusal::from(error).broken()),
     };
+    taken.note("logout");
+    assert!(KEYS.verify(&token).is_err(), "a logout token signs in");
     require_party(&said);
     let said = Value::Object(said);
     assert!(said["events"][LOGOUT_EVENT].is_object() && said.get("nonce").is_none(), "{said}");
@@ -213,37 +285,59 @@ pub(crate) fn logout_claims(bytes: &[u8]) {
 }
 
 /// The token endpoint's answer, and the others that come as JSON.
-pub(crate) fn token_answer(bytes: &[u8]) {
+pub(crate) fn token_answer(bytes: &[u8], taken: &mut Taken) {
     for status in [200, 400] {
         match TokenResponse::parse(status, bytes) {
-            Ok(_) => assert_eq!(status, 200),
+            Ok(_) => {
+                taken.note("token");
+                assert_eq!(status, 200);
+            }
             Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
         }
     }
     if let Some(refused) = OAuthError::parse(bytes) {
+        taken.note("refusal");
         let again = OAuthError::parse(refused.to_value().to_string().as_bytes());
         assert_eq!(again.map(|error| error.error), Some(refused.error));
     }
     // Whatever is not clearly active is not active (RFC 7662 §2.2).
     if let Introspection::Active(_) = Introspection::parse(bytes) {
+        taken.note("introspection");
         let said: Option<Value> = serde_json::from_slice(bytes).ok();
         assert_eq!(said.map(|said| said["active"].clone()), Some(Value::Bool(true)));
     }
-    if let Ok(claims) = verify(&KEYS.honest)
-        && let Err(error) = userinfo::add(claims, 200, bytes)
-    {
-        refusal::of_rule(&Refusal::from(error).broken());
-    }
+    read_userinfo(bytes, taken);
     // Half a list of groups is no list: what Graph says is taken whole or not at all.
     match graph::parse_groups(200, bytes) {
         Ok(groups) => {
+            taken.note("groups");
             let said = said_whole(bytes).map(|said| said["value"].as_array().map_or(0, Vec::len));
             assert!(said.is_none_or(|said| said == groups.len()));
         }
         Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
     }
-    if let Err(error) = graph::parse_token(200, bytes) {
-        refusal::of_rule(&Refusal::from(error).broken());
+    match graph::parse_token(200, bytes) {
+        Ok(_) => taken.note("token of graph"),
+        Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
+    }
+}
+
+/// UserInfo: about the person of the ID token alone, and it takes nothing from what that says.
+fn read_userinfo(bytes: &[u8], taken: &mut Taken) {
+    for status in [200, 204, 400] {
+        let Ok(claims) = KEYS.verify(&KEYS.honest) else { panic!("the honest token verifies") };
+        match userinfo::add(claims, status, bytes) {
+            Ok(claims) => {
+                taken.note("userinfo");
+                assert_eq!(status, 200);
+                assert!(said_whole(bytes).is_none_or(|said| said["sub"] == "00u-ada"));
+                for (name, value) in &honest_claims() {
+                    assert_eq!(claims.find(name), Some(value), "`{name}`");
+                }
+                require_identity(&claims);
+            }
+            Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
+        }
     }
 }
 
@@ -255,11 +349,12 @@ fn said_whole(bytes: &[u8]) -> Option<Value> {
 }
 
 /// The answer to a pushed request: the browser goes to the provider's own page, with our id and the request's name alone.
-pub(crate) fn pushed_answer(bytes: &[u8]) {
+pub(crate) fn pushed_answer(bytes: &[u8], taken: &mut Taken) {
     for status in [201, 200, 400, 302] {
         let is_good = status == 201 || status == 200;
         match Pushed::parse(status, bytes) {
             Ok(pushed) => {
+                taken.note("request");
                 let Some(said) = said_whole(bytes) else { continue };
                 let named = said["request_uri"].as_str().unwrap_or_default();
                 assert!(is_good && (1..=MAX_REQUEST_URI_BYTES).contains(&named.len()), "{status}: {said}");
@@ -283,7 +378,7 @@ pub(crate) fn pushed_answer(bytes: &[u8]) {
 fn honest_claims() -> Map<String, Value> {
     let claims = json!({
         "iss": ISSUER, "aud": CLIENT_ID, "sub": "00u-ada", "nonce": NONCE, "iat": NOW - 2, "exp": NOW + 3600,
-        "email": "ada@acme.test", "email_verified": true, "name": "Ada Lovelace", "groups": ["eng", "ops"],
+        "auth_time": NOW - 30, "email": "ada@acme.test", "email_verified": true, "name": "Ada Lovelace", "groups": ["eng", "ops"],
     });
     claims.as_object().cloned().unwrap_or_default()
 }
@@ -294,28 +389,6 @@ fn honest_logout() -> Map<String, Value> {
         "events": { LOGOUT_EVENT: {} },
     });
     said.as_object().cloned().unwrap_or_default()
-}
-
-fn verify_logout(token: &str) -> Result<Logout, LogoutTokenError> {
-    let rules = LogoutTokenRules { issuer: ISSUER, client_id: CLIENT_ID, algs: &SigningAlg::ALL, now: NOW };
-    logout_token::verify(token, &KEYS.published, &rules)
-}
-
-fn verify(token: &str) -> Result<IdentityClaims, IdTokenError> {
-    let nonce = Nonce::from_stored(NONCE);
-    let rules = IdTokenRules {
-        issuer: ISSUER,
-        client_id: CLIENT_ID,
-        trusted_audiences: &[],
-        algs: &SigningAlg::ALL,
-        nonce: &nonce,
-        access_token: ACCESS_TOKEN,
-        max_age_s: Some(600),
-        proven_since: None,
-        acr_values: &[],
-        now: NOW,
-    };
-    id_token::verify(token, &KEYS.published, &rules)
 }
 
 /// The rules once more, as a reader of OpenID Connect Core §3.1.3.7 would list them.

@@ -13,6 +13,6 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if bytes.len() <= TARGET.max_bytes {
-        TARGET.run(bytes);
+        let _ = TARGET.run(bytes);
     }
 });

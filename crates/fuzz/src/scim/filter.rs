@@ -10,15 +10,18 @@ use portcullis_scim::{Filter, Lookup, Narrowed, ResourceType, ScimError};
 use serde_json::{Map, Value};
 
 use super::resource;
-use crate::{oracle, refusal};
+use crate::{Taken, oracle, refusal};
 
 /// A filter as text.
-pub(crate) fn filter(bytes: &[u8]) {
+pub(crate) fn filter(bytes: &[u8], taken: &mut Taken) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let read = Filter::parse(text);
     let printed = read.as_ref().ok().map(print);
     match &read {
-        Ok(filter) => require_kept(text, filter),
+        Ok(filter) => {
+            taken.note("filter");
+            require_kept(text, filter);
+        }
         Err(error) => refusal::of_scim_with_type(error),
     }
     oracle::require_same_reading(text, read.as_ref(), printed.as_deref());

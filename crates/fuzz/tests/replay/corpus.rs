@@ -88,6 +88,17 @@ fn every_target_has_a_small_corpus_and_every_corpus_a_target() {
 }
 
 #[test]
+fn every_target_takes_what_it_can_take_of_something_that_is_kept() {
+    let differing = Target::ALL.into_iter().filter_map(|target| {
+        let taken: BTreeSet<&str> = corpus(target).iter().flat_map(|input| target.run(input).0).collect();
+        let says: BTreeSet<&str> = target.takes.iter().copied().collect();
+        (taken != says)
+            .then(|| format!("`{}` takes {taken:?} of what is kept, and says {says:?}", target.name))
+    });
+    assert_eq!(differing.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
 fn every_kept_input_keeps_the_properties() {
     for target in Target::ALL {
         try_all(target, corpus(target).into_iter());
