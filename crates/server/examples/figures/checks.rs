@@ -1,4 +1,4 @@
-//! Checks per second beside the same server's hello route, loaded by `wrk`.
+//! Checks per second beside the same server's hello route, loaded by `wrk`, and that each of them was answered with access.
 
 use std::process::Command;
 
@@ -24,6 +24,19 @@ fn wrk(url: &str, lua: Option<&str>) -> f64 {
     assert!(!text.contains("Non-2xx"), "{text}");
     let line = text.lines().find(|l| l.starts_with("Requests/sec:")).unwrap_or_else(|| panic!("{text}"));
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// `wrk` sees a success in an evaluation that says no, and a refusal costs less: each answer was access, at both doors.
+async fn require_access(server: &Server) {
+    let text = server.metrics().await;
+    let answered: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("portcullis_checks_total{")).collect();
+    let is_of = |line: &&str, door: &str| line.contains(&format!("door=\"{door}\""));
+    for door in ["evaluation", "forward"] {
+        let asked: Vec<&&str> =
+            answered.iter().filter(|line| is_of(line, door) && !line.ends_with(" 0")).collect();
+        assert!(matches!(asked[..], [one] if one.contains("code=\"allowed\"")), "{door}: {asked:?}");
+    }
 }
 
 pub async fn measure(size: Size) -> Table {
@@ -60,6 +73,7 @@ pub async fn measure(size: Size) -> Table {
         forwards.push(wrk(&forward, Some(&header)));
         asks.push(wrk(&evaluation, Some(&ask)));
     }
+    require_access(&server).await;
     let hello = median(hellos);
     table.say("hello route (`/healthz`), 32 connections", format!("{hello:.0} /s"));
     for (name, rates) in

@@ -166,6 +166,7 @@ async fn bulks(table: &mut Table, size: Size) {
         ours.push(began.elapsed().as_secs_f64());
         let commits = server.counted().await.since(before).a_commit();
         a_commit.push(commits);
+        server.quiet().await;
         let database = server.database();
         let bare = move || Bare::beside(&database).write(Load::People, commits);
         theirs.push(tokio::task::spawn_blocking(bare).await.unwrap().seconds);

@@ -151,10 +151,15 @@ impl Server {
         tasks.map(|task| schedule_us(&task.unwrap().path())).sum()
     }
 
+    /// What it says at `/metrics`.
+    pub async fn metrics(&self) -> String {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        http.get(format!("{}/metrics", self.base)).send().await.unwrap().text().await.unwrap()
+    }
+
     /// What was counted until now.
     pub async fn counted(&self) -> Counted {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let text = http.get(format!("{}/metrics", self.base)).send().await.unwrap().text().await.unwrap();
+        let text = self.metrics().await;
         let value = |name: &str| {
             let line = text.lines().find(|l| l.starts_with(name));
             line.and_then(|l| l.split_whitespace().last()).map_or(0.0, |n| n.parse().unwrap())
@@ -174,10 +179,9 @@ impl Server {
     /// Waits until what follows a load is done: nothing more is written of facts, access or audit, and every event has
     /// its number.
     pub async fn quiet(&self) {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut before = -1.0;
         for _ in 0..600 {
-            let text = http.get(format!("{}/metrics", self.base)).send().await.unwrap().text().await.unwrap();
+            let text = self.metrics().await;
             let value = |name: &str| -> f64 {
                 let line = text.lines().find(|l| l.starts_with(name));
                 line.and_then(|l| l.split_whitespace().last()).map_or(0.0, |n| n.parse().unwrap())
