@@ -725,7 +725,9 @@ CREATE TABLE tokens (
     -- By which of their links a session came in, and how far the way in was believed when a token was issued. 1000 is without
     -- limit.
     subject TEXT,
-    believed_up_to INT NOT NULL DEFAULT 1000
+    believed_up_to INT NOT NULL DEFAULT 1000,
+    -- Since when it is worth nothing outside of its environment, whatever becomes of its holder's: from the beginning, or never.
+    confined_at INT
 );
 CREATE INDEX tokens_organization ON tokens (organization, id);
 CREATE INDEX tokens_holder ON tokens (holder, id);

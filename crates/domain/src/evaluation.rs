@@ -174,6 +174,8 @@ pub struct Bearer {
     pub rules_number: i64,
     /// Where the token may act.
     pub environment: Option<Slug>,
+    /// Since when it is confined to that, if it was issued so.
+    pub confined_at: Option<Timestamp>,
     /// What a service key may ask.
     pub scopes: Vec<Scope>,
     /// Whose it is.
@@ -227,14 +229,15 @@ impl Bearer {
             .any(|(number, until)| number < self.rules_number || until.is_some_and(|until| until <= now))
     }
 
-    /// The only environment that the token is worth anything in: its own, unless that is `production`, which the organization is
-    /// administered from, or somebody's who is not in `production`
-    /// ([why](../../../docs/decisions/0067-a-token-is-worth-nothing-outside-its-environment.md)).
+    /// The only environment that the token is worth anything in: its own, where it was issued so, or would be now. That somebody
+    /// loses `production` widens nothing of theirs
+    /// ([why](../../../docs/decisions/0087-what-is-confined-when-it-is-issued-stays-so.md)).
     #[must_use]
     pub fn confined_to(&self) -> Option<&Slug> {
-        let production = Slug::production();
-        let is_there = self.member.as_ref().is_some_and(|member| member.environments.contains(&production));
-        self.environment.as_ref().filter(|own| is_there && **own != production)
+        let member = self.member.as_ref();
+        self.environment.as_ref().filter(|own| {
+            self.confined_at.is_some() || member.is_some_and(|member| is_confined(own, &member.environments))
+        })
     }
 
     /// How high the lowest stands who saw the secret; whoever left stands below everybody.
@@ -258,6 +261,15 @@ impl Bearer {
     fn answering_for_it(&self) -> impl Iterator<Item = &BearerShownTo> {
         self.shown_to.iter().filter(|_| !self.kind.outlives_whom_it_was_shown_to())
     }
+}
+
+/// Whether what is issued for that environment, to somebody who is in these, is worth nothing outside of it: it is not for
+/// `production`, from which the organization is administered, and they have that beside it
+/// ([why](../../../docs/decisions/0067-a-token-is-worth-nothing-outside-its-environment.md)).
+#[must_use]
+pub fn is_confined(environment: &Slug, of: &[Slug]) -> bool {
+    let production = Slug::production();
+    *environment != production && of.contains(&production)
 }
 
 /// Is the token itself alive: neither ended nor run out, of an active membership and agent, and known to nobody who is

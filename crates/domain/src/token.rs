@@ -241,6 +241,9 @@ pub struct Token {
     pub name: String,
     /// Where it may act; `None` for tokens that are not about an environment.
     pub environment: Option<Slug>,
+    /// Since when it is worth nothing outside of that, whatever becomes of its holder's environments: from the beginning, or
+    /// never.
+    pub confined_at: Option<Timestamp>,
     /// What a service key may ask.
     pub scopes: Vec<Scope>,
     /// The connection that a session came in by; `None` for local sign-in.

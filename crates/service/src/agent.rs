@@ -520,7 +520,7 @@ pub fn issue_key(
     if found.state == AgentState::Orphaned {
         return Err(Refusal::AgentState.into());
     }
-    active(tx, moment, organization, found.owner)?;
+    let owner = active(tx, moment, organization, found.owner)?;
     let is_own = caller.membership() == Some(found.owner);
     let draft = Draft {
         organization,
@@ -539,6 +539,7 @@ pub fn issue_key(
 
 /// A page of an agent's keys, ended ones too.
 ///
+        confined_at: caller.confines(&found.environment, &owner, moment.now),
 /// # Errors
 /// As [`find`].
 pub fn list_keys(

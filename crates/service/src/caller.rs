@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use portcullis_domain::Refusal;
 use portcullis_domain::Timestamp;
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
-use portcullis_domain::evaluation::liveness;
+use portcullis_domain::evaluation::{is_confined, liveness};
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, RequestId, TokenId};
+use portcullis_domain::membership::Membership;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::role::Rank;
 use portcullis_domain::secret::SecretHash;
@@ -107,6 +108,17 @@ impl Caller {
             }
             Self::Root | Self::Member(_) | Self::Service { .. } => Ok(()),
         }
+    }
+
+    /// Since when what the caller issues now for that environment is confined to it, if it is: to somebody who is in
+    /// `production`, too, or by a token that is confined itself.
+    #[must_use]
+    pub fn confines(&self, environment: &Slug, of: &Membership, now: Timestamp) -> Option<Timestamp> {
+        let own = match self {
+            Self::Member(m) => m.confined_to.is_some(),
+            Self::Root | Self::Service { .. } => false,
+        };
+        (own || is_confined(environment, &of.access.environments)).then_some(now)
     }
 
     /// When what acts for the caller is to run out, if they ask so: where a key with an end issues it, no later than that.

@@ -88,6 +88,7 @@ pub fn issue(
         shown_to: caller.shown_to(),
         believed_up_to: caller.believed_up_to(),
         name: wish.name.clone(),
+        confined_at: caller.confines(&environment, &member, moment.now),
         environment: Some(environment),
         scopes: vec![],
         expires_at: if is_own { caller.until(wish.expires_at)? } else { wish.expires_at },

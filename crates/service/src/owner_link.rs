@@ -105,6 +105,7 @@ fn issue(
         secret: secret.hash(),
         name: String::new(),
         environment: None,
+        confined_at: None,
         scopes: vec![],
         connection: None,
         subject: None,

@@ -51,6 +51,7 @@ pub fn issue(
         believed_up_to: caller.believed_up_to(),
         name: wish.name.clone(),
         environment: None,
+        confined_at: None,
         scopes: wish.scopes.iter().copied().collect(),
         expires_at: None,
     };

@@ -8,7 +8,7 @@ use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{Change, TokenChange, TokenSet};
 use portcullis_domain::connection::{Connection, Link};
-use portcullis_domain::evaluation::{Bearer, liveness};
+use portcullis_domain::evaluation::{Bearer, is_confined, liveness};
 use portcullis_domain::id::{MembershipId, OrganizationId, RequestId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
@@ -155,6 +155,7 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
         secret: secret.hash(),
         name: String::new(),
         environment: Some(opening.environment.clone()),
+        confined_at: is_confined(&opening.environment, &membership.access.environments).then_some(now),
         scopes: vec![],
         connection: opening.link.map(|link| link.connection),
         subject: opening.link.map(|link| link.subject.clone()),

@@ -18,7 +18,7 @@ use crate::{StoreError, Tx, params};
 const FIND: Statement = Statement::read(
     "bearer.find",
     "SELECT t.id, t.kind, t.name, t.organization, o.slug, o.rules_number, t.environment, t.scopes, t.holder, \
-     t.issued_at, t.expires_at, t.max_idle_s, s.last_used_at, t.ended_at, \
+     t.confined_at, t.issued_at, t.expires_at, t.max_idle_s, s.last_used_at, t.ended_at, \
      a.id, a.name, a.state, \
      m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.explicit_only_at, r.permissions, m.teams, \
      m.environments, m.until, m.rules_number, \
@@ -124,6 +124,7 @@ fn read(row: &Row) -> Result<Bearer, StoreError> {
         environment: columns.read(Row::opt_parsed)?,
         scopes: columns.read(Row::json)?,
         holder: columns.read(Row::parsed)?,
+        confined_at: columns.read(Row::opt_at)?,
         issued_at: columns.read(Row::at)?,
         expires_at: columns.read(Row::opt_at)?,
         max_idle_s: columns.read(Row::opt_int)?,

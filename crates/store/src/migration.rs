@@ -84,6 +84,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0035_standard_urns.sql"),
     },
     Migration { number: 36, name: "chosen_below", sql: include_str!("../migrations/0036_chosen_below.sql") },
+    Migration { number: 37, name: "confined", sql: include_str!("../migrations/0037_confined.sql") },
 ];
 
 /// Where the steps lead: the whole of a database, for whoever makes one or reads it.

@@ -17,8 +17,8 @@ const INSERT: Statement = Statement::change(
     "token.insert",
     "INSERT INTO tokens (id, organization, kind, holder_kind, holder, membership, agent, parent, shown_to_kind, \
      shown_to, secret_hash, name, environment, scopes, connection, subject, believed_up_to, address_key, issued_at, \
-     expires_at, max_idle_s) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+     expires_at, max_idle_s, confined_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
 );
 const ACTIVE_MEMBER: Statement = Statement::read(
     "token.active_member",
@@ -409,6 +409,7 @@ fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
             token.issued_at,
             token.expires_at,
             token.max_idle_s,
+            token.confined_at,
         ],
     )?;
     Ok(())

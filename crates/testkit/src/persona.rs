@@ -120,6 +120,7 @@ fn issue(tx: &mut Tx<'_>, moment: &mut Moment, of: &Membership) -> Result<String
         secret: secret.hash(),
         name: "persona".to_owned(),
         environment: Some(Slug::production()),
+        confined_at: None,
         scopes: vec![],
         connection: None,
         subject: None,

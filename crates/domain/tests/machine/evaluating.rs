@@ -24,6 +24,7 @@ fn key() -> Bearer {
         organization_slug: slug("acme"),
         rules_number: 3,
         environment: Some(Slug::production()),
+        confined_at: None,
         scopes: vec![],
         holder: Holder::Membership(member(1)),
         issued_at: NOW,

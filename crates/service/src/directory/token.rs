@@ -85,6 +85,7 @@ pub(super) fn issue(
         believed_up_to: caller.believed_up_to(),
         name: of.name.clone(),
         environment: None,
+        confined_at: None,
         scopes: vec![],
         expires_at,
     };

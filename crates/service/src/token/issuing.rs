@@ -39,6 +39,7 @@ pub(crate) struct Draft {
     pub(crate) believed_up_to: Rank,
     pub(crate) name: String,
     pub(crate) environment: Option<Slug>,
+    pub(crate) confined_at: Option<Timestamp>,
     pub(crate) scopes: Vec<portcullis_domain::token::Scope>,
     pub(crate) expires_at: Option<Timestamp>,
 }
@@ -96,6 +97,7 @@ pub(crate) fn issue_named(
         secret: secret.hash(),
         name: name(&draft.name)?,
         environment: draft.environment,
+        confined_at: draft.confined_at,
         scopes: draft.scopes,
         connection: None,
         subject: None,
@@ -118,6 +120,7 @@ pub(crate) fn issued(token: &Token) -> EventDraft {
         "kind": token.kind.as_str(),
         "name": token.name,
         "environment": token.environment,
+        "confined": token.confined_at.is_some(),
         "scopes": token.scopes,
         "shown_to": token.shown_to,
         "parent": token.parent,

@@ -138,6 +138,7 @@ fn key_for(
             secret: secret.hash(),
             name: "laptop".into(),
             environment: Some(Slug::production()),
+            confined_at: None,
             scopes: vec![],
             connection: None,
             subject: None,

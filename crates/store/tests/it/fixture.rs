@@ -226,6 +226,7 @@ pub(crate) fn token(organization: OrganizationId, kind: TokenKind, holder: Holde
         secret: SecretHash::of(&id.to_string()),
         name: "a token".to_owned(),
         environment: Some(Slug::production()),
+        confined_at: None,
         scopes: vec![],
         connection: None,
         subject: None,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_domain::access::Access;
 use portcullis_domain::change::{
     AgentChange, ConnectionChange, LinkChange, MembershipChange, TokenChange, TokenSet,
 };
@@ -9,6 +10,7 @@ use portcullis_domain::connection::Link;
 use portcullis_domain::id::{ConnectionId, OrganizationId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::role::Rank;
+use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 use portcullis_store::{Dialect, StoreError, bearer, instance, token};
 
@@ -365,6 +367,42 @@ fn whoever_was_answered_finds_what_they_took_away_counted_where_nobody_else_comm
         for times in 1..=3 {
             database.put_in(organization, end(TokenSet::OfOrganization));
             assert_eq!(counted(), before.map(|before| before + times));
+        }
+    });
+}
+
+#[test]
+fn the_migration_confines_what_was_issued_for_another_environment_to_whoever_is_in_production() {
+    const CONFINED: &str = include_str!("../../migrations/0037_confined.sql");
+    on_each(|database| {
+        let House { organization, leaver, .. } = house(database, "acme");
+        let (_, update) = CONFINED.split_once("ADD COLUMN confined_at INT;").unwrap();
+        let confined = |environment: Option<Slug>| {
+            let key = fixture::token(organization, TokenKind::MemberKey, Holder::Membership(leaver.id));
+            let key = Token { environment, ..key };
+            let secret = key.secret.clone();
+            issue(database, key);
+            database.note(move |tx| tx.batch(update)).unwrap();
+            database.read(move |tx| bearer::find(tx, &secret)).unwrap().confined_at
+        };
+        let [staging, production] = ["staging", "production"].map(|slug| slug.parse::<Slug>().unwrap());
+        for (environments, expected) in [
+            (vec![], Some(NOW)),
+            (vec![production.clone(), staging.clone()], Some(NOW)),
+            (vec![staging.clone()], None),
+        ] {
+            let access = Access { environments: environments.clone(), ..leaver.access.clone() };
+            database.put(MembershipChange::SetAccess {
+                id: leaver.id,
+                access: Box::new(access),
+                governed_by: None,
+                unmapped_at: None,
+                ended: None,
+                bare_owner_at: None,
+                rules_number: 1,
+            });
+            let found = [Some(staging.clone()), Some(production.clone()), None].map(confined);
+            assert_eq!(found, [expected, None, None], "{environments:?}");
         }
     });
 }

@@ -1,5 +1,6 @@
 //! Keys of members and of the organization, and `/tokens`.
 
+use portcullis_domain::access::Access;
 use portcullis_domain::id::RequestId;
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::Slug;
@@ -206,12 +207,17 @@ async fn whoever_asks_about_a_key_hears_whose_it_is_and_about_an_unknown_one_not
 
 /// The secret of a session of that member.
 pub fn session_of(bench: &Bench, who: &Persona) -> String {
+    session_in(bench, who, Slug::production())
+}
+
+/// The secret of a session of that member in that environment.
+fn session_in(bench: &Bench, who: &Persona, environment: Slug) -> String {
     let (organization, id) = (who.organization, who.membership);
     let opened = bench.write(move |tx, moment| {
         let membership = portcullis_store::membership::find(tx, organization, id)?.unwrap();
         let opening = Opening {
             membership: &membership,
-            environment: Slug::production(),
+            environment: environment.clone(),
             link: None,
             not_after: None,
             presented: &[],
@@ -372,10 +378,39 @@ async fn a_key_of_one_environment_is_worth_nothing_in_another() {
     let (_, same) = another(&scene, admin, staging.clone()).await;
     let same = format!("{ACME}/tokens/{}", id(&same));
     assert_eq!(scene.as_of(&confined, "DELETE", &same, Value::Null).await.0, 204, "of its own");
+}
 
-    // Whoever is not in production has the whole organization by it: there is no other.
-    change_access(&scene, admin, |access| access.environments = vec!["staging".parse().unwrap()]);
-    assert_eq!(scene.as_of(&confined, "GET", &format!("{ACME}/members"), Value::Null).await.0, 200);
+#[tokio::test]
+async fn whoever_loses_production_has_no_more_by_what_was_issued_before_nor_by_what_that_issues() {
+    let scene = Scene::new();
+    let staging = json!({ "environment": "staging" });
+    let apart: Slug = "staging".parse().unwrap();
+    let admin = &scene.admin;
+    let alone = |access: &mut Access| access.environments = vec!["staging".parse().unwrap()];
+    change_access(&scene, admin, |access| access.environments.push("staging".parse().unwrap()));
+    let key = by(admin, another(&scene, admin, staging.clone()).await);
+    let session = Persona { key: session_in(&scene.bench, admin, apart.clone()), ..admin.clone() };
+    change_access(&scene, admin, alone);
+    let issued = by(admin, another(&scene, &key, staging.clone()).await);
+    let members = format!("{ACME}/members");
+    for confined in [&key, &session, &issued] {
+        refused(scene.as_of(confined, "GET", &members, Value::Null).await, 403, "outside_environment");
+        let (_, me) = scene.as_of(confined, "GET", "/api/v1/me", Value::Null).await;
+        assert_eq!(me["permissions"], json!(["use"]), "{me}");
+    }
+    // What is issued since then is worth the whole organization: there is no other.
+    let key = by(admin, another(&scene, admin, staging.clone()).await);
+    let session = Persona { key: session_in(&scene.bench, admin, apart), ..admin.clone() };
+    let issued = by(admin, another(&scene, &session, staging).await);
+    for whole in [&key, &session, &issued] {
+        assert_eq!(scene.as_of(whole, "GET", &members, Value::Null).await.0, 200);
+    }
+    let events = scene.all(&format!("{ACME}/audit-events?action=token.issued")).await;
+    let confined = events.iter().filter(|event| event["detail"]["confined"] == json!(true)).count();
+    assert_eq!(confined, 3, "{events:?}");
+    // While they are in production beside it, those are not either.
+    change_access(&scene, admin, |access| access.environments.push(Slug::production()));
+    refused(scene.as_of(&key, "GET", &members, Value::Null).await, 403, "outside_environment");
 }
 
 #[tokio::test]

@@ -385,6 +385,7 @@ impl World {
                 secret: secret.hash(),
                 name: "laptop".into(),
                 environment: Some(Slug::production()),
+                confined_at: None,
                 scopes: vec![],
                 connection: None,
                 subject: None,

@@ -689,6 +689,7 @@ fn issue(
         secret: secret.hash(),
         name: String::new(),
         environment: Some(Slug::production()),
+        confined_at: None,
         scopes: vec![],
         connection: None,
         subject: None,

@@ -107,6 +107,7 @@ impl Provider {
                 secret: secret.hash(),
                 name: String::new(),
                 environment: None,
+                confined_at: None,
                 scopes: vec![],
                 connection: None,
                 subject: None,

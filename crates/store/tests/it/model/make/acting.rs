@@ -107,6 +107,7 @@ fn issued(maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Token> {
         secret: SecretHash::of(&id.to_string()),
         name: word(dice),
         environment: perhaps(dice, slug("production")),
+        confined_at: perhaps_at(dice),
         scopes: vec![],
         connection: dice.pick(maps.connections.keys().copied()).filter(|_| dice.one_in(2)),
         subject: None,
