@@ -330,7 +330,7 @@ pub fn update(
     if default_changed || reads_now != read_before {
         after_rule_change(tx, moment, organization, &touched, cause)?;
     }
-    higher.map_or(Ok(()), |higher| higher.must_live_on(tx, organization, moment.now))?;
+    higher.map_or(Ok(()), |higher| higher.must_lose_nothing(tx, organization, moment.now))?;
     Ok(after)
 }
 

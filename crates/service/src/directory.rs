@@ -202,7 +202,7 @@ pub fn update(
     let higher = Higher::of(tx, caller, (organization, &[is.id]), &touched, moment.now)?;
     let cause = moment.apply(tx, &plan)?.cause;
     let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
-    higher.must_live_on(tx, organization, moment.now)?;
+    higher.must_lose_nothing(tx, organization, moment.now)?;
     Ok((is, carried))
 }
 

@@ -4,6 +4,8 @@
 //! A mapping is a rule. Whom it touches is found through what it names; they are settled with it, or the rules number
 //! is raised if they are too many.
 
+use std::collections::BTreeSet;
+
 use portcullis_domain::access::{Access, Matched, RankedRole, resolve};
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
@@ -115,7 +117,8 @@ pub fn list(
 /// Makes a mapping, and gives what it gives.
 ///
 /// # Errors
-/// [`Refusal::RoleIsExplicitOnly`]; [`Refusal::AboveOwnRank`]; [`Refusal::MappingGivesNothing`];
+/// [`Refusal::RoleIsExplicitOnly`]; [`Refusal::AboveOwnRank`] for the role, and for somebody above the caller whom the mapping
+/// would put out of an environment or give less of a role; [`Refusal::MappingGivesNothing`];
 /// [`ServiceError::NotFound`] for what it names; [`ServiceError::TokenSeenBelow`] if whoever saw a token of the directory
 /// stands below the role.
 pub fn create(
@@ -143,12 +146,14 @@ pub fn create(
 ///
 /// # Errors
 /// As [`create`]; [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the role that it gave, too, and for somebody
-/// above the caller who would be suspended or end.
+/// above the caller who would be suspended, end, or have less.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     caller: &Caller,
+    let higher = Higher::of(tx, caller, (organization, &[made.directory]), &touched, moment.now)?;
     organization: OrganizationId,
+    higher.must_lose_nothing(tx, organization, moment.now)?;
     (id, changed): (&str, impl FnOnce(NewMapping) -> Result<NewMapping, ServiceError>),
     cause: Cause,
 ) -> Result<(Mapping, Carried), ServiceError> {
@@ -170,10 +175,11 @@ pub fn update(
         // INVARIANT: what somebody keeps of a group is what a mapping gives that is about it.
         changes.push(HoldChange::DropMapping(is.id).into());
     }
-    let higher = Higher::of(tx, caller, (organization, &[was.directory]), &touched, moment.now)?;
+    let directories = Vec::from_iter(BTreeSet::from([was.directory, is.directory]));
+    let higher = Higher::of(tx, caller, (organization, &directories), &touched, moment.now)?;
     let plan = Plan::because(organization, cause).then_all(event(Action::MappingUpdated, &is), changes);
     let carried = carry_out(tx, moment, &plan, &touched)?;
-    higher.must_live_on(tx, organization, moment.now)?;
+    higher.must_lose_nothing(tx, organization, moment.now)?;
     Ok((is, carried))
 }
 
@@ -181,7 +187,7 @@ pub fn update(
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the role that it gives, and for somebody above the caller who
-/// would be suspended or end.
+/// would be suspended, end, or have less.
 pub fn delete(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -198,7 +204,7 @@ pub fn delete(
     let plan = Plan::because(organization, cause).then_all(event(Action::MappingDeleted, &found), changes);
     let higher = Higher::of(tx, caller, (organization, &[found.directory]), &touched, moment.now)?;
     carry_out(tx, moment, &plan, &touched)?;
-    higher.must_live_on(tx, organization, moment.now)
+    higher.must_lose_nothing(tx, organization, moment.now)
 }
 
 /// Refuses a mapping by which whoever saw a token of its directory could give themselves more than they have.

@@ -339,7 +339,7 @@ pub fn update(
     };
     let cause = moment.apply(tx, &plan).map_err(rank_taken)?.cause;
     let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
-    higher.map_or(Ok(()), |higher| higher.must_live_on(tx, organization, moment.now))?;
+    higher.map_or(Ok(()), |higher| higher.must_lose_nothing(tx, organization, moment.now))?;
     Ok((is, carried))
 }
 

@@ -15,6 +15,7 @@ use portcullis_domain::id::{DirectoryId, DirectoryUserId, EventId, MembershipId,
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
+use portcullis_domain::text::Slug;
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
 use portcullis_store::membership::Since;
@@ -74,13 +75,13 @@ pub fn after_rule_change(
     Ok(Carried::Out)
 }
 
-/// People who stand above whoever changes a rule, and what they had before it: a rule that gives them life is not taken from
-/// below them.
-pub(crate) struct Higher(Vec<(MembershipId, Access)>);
+/// People who stand above whoever changes a rule, what they had before it, and how high that stood: nothing that they live or
+/// act by is taken from below them.
+pub(crate) struct Higher(Vec<(MembershipId, Access, Rank)>);
 
 impl Higher {
     /// Those of the touched who stand above the caller. Where they are more than are carried out at once, they are looked for
-    /// among those whom these directories govern: nobody else's life hangs on their rules.
+    /// among all whom these directories govern or tell of: nobody else's access hangs on their rules.
     ///
     /// # Errors
     /// [`Refusal::AboveOwnRank`] where more of those stand above than are looked at; [`ServiceError::Store`].
@@ -100,7 +101,7 @@ impl Higher {
         if touched.len() > MAX_AT_ONCE {
             for directory in directories {
                 let of = (organization, *directory);
-                governed.extend(membership::governed_above(tx, of, caller.rank(), listed())?);
+                governed.extend(membership::told_above(tx, of, caller.rank(), listed())?);
                 if governed.len() > MAX_AT_ONCE {
                     return Err(Refusal::AboveOwnRank.into());
                 }
@@ -109,35 +110,44 @@ impl Higher {
         }
         for id in looked_at {
             let member = find_member(tx, organization, *id, now)?;
-            if rank_of(tx, organization, member.role())? > caller.rank() {
-                above.push((*id, member.access));
+            let rank = rank_of(tx, organization, member.role())?;
+            if rank > caller.rank() {
+                above.push((*id, member.access, rank));
             }
         }
         Ok(Self(above))
     }
 
-    /// Refuses what suspended or ended one of them, or has whoever was suspended already end by and by. The transaction is
-    /// undone by it.
+    /// Refuses what suspended or ended one of them, has whoever was suspended already end by and by, puts one out of an
+    /// environment or leaves one a lower role. The transaction is undone by it.
     ///
     /// # Errors
     /// [`Refusal::AboveOwnRank`]; [`ServiceError::Store`].
-    pub(crate) fn must_live_on(
+    pub(crate) fn must_lose_nothing(
         &self,
         tx: &mut Tx<'_>,
         organization: OrganizationId,
         now: Timestamp,
     ) -> Result<(), ServiceError> {
-        for (id, before) in &self.0 {
+        for (id, before, rank) in &self.0 {
             let after = find_member(tx, organization, *id, now)?.access;
             let has_ended = after.state == MembershipState::Deprovisioned;
             let is_less =
                 after.state != before.state && (before.state == MembershipState::Active || has_ended);
-            if is_less || (before.until.is_none() && after.until.is_some()) {
+            let is_out = !environments(before).is_subset(&environments(&after));
+            let falls = rank_of(tx, organization, after.role.as_ref())? < *rank;
+            if is_less || is_out || falls || (before.until.is_none() && after.until.is_some()) {
                 return Err(Refusal::AboveOwnRank.into());
             }
         }
         Ok(())
     }
+}
+
+/// Where somebody may act, or might if they were not suspended: in `production`, where nothing gives an environment.
+fn environments(access: &Access) -> BTreeSet<Slug> {
+    let given: BTreeSet<Slug> = access.environments.iter().cloned().collect();
+    if given.is_empty() { BTreeSet::from([Slug::production()]) } else { given }
 }
 
 /// Raises the rules number: for a change that touches more than is carried out at once, or more than is counted.

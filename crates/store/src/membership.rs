@@ -25,7 +25,7 @@ macro_rules! columns {
 pub(crate) mod list;
 
 pub use self::list::{
-    MembershipFilter, due, governed_above, governed_by, list_of_lead, list_page, stale, unconfirmed,
+    MembershipFilter, due, governed_by, list_of_lead, list_page, stale, told_above, unconfirmed,
 };
 
 /// Marks access as older than what a call about many said. The number that it was stored under is kept, and the events of

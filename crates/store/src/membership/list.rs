@@ -19,10 +19,11 @@ const GOVERNED_BY: Statement = Statement::read(
      AND id > $3 ORDER BY id LIMIT $4",
 );
 // The roles above a rank are few, and so are those who have them: `CROSS JOIN` has SQLite begin there.
-const GOVERNED_ABOVE: Statement = Statement::read(
-    "membership.governed_above",
+const TOLD_ABOVE: Statement = Statement::read(
+    "membership.told_above",
     "SELECT m.id FROM roles r CROSS JOIN memberships m WHERE r.organization = $1 AND r.rank > $3 \
-     AND m.organization = r.organization AND m.role = r.slug AND m.governed_by = $2 AND m.state <> 'deprovisioned' \
+     AND m.organization = r.organization AND m.role = r.slug AND m.state <> 'deprovisioned' \
+     AND (m.governed_by = $2 OR EXISTS (SELECT 1 FROM directory_users u WHERE u.membership = m.id AND u.directory = $2)) \
      ORDER BY m.id LIMIT $4",
 );
 // Who names an address is served by `LIST_BY_EMAIL`, so `$3` is empty here: it stands for the parameters to be the same.
@@ -76,7 +77,7 @@ const STALE: Statement = Statement::read(
 );
 
 pub(crate) const ALL: &[&Statement] =
-    &[&GOVERNED_BY, &GOVERNED_ABOVE, &LIST, &LIST_BY_EMAIL, &LIST_OF_LEAD, &UNCONFIRMED, &DUE, &STALE];
+    &[&GOVERNED_BY, &TOLD_ABOVE, &LIST, &LIST_BY_EMAIL, &LIST_OF_LEAD, &UNCONFIRMED, &DUE, &STALE];
 
 /// What a list of members is narrowed to. Empty means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -121,13 +122,13 @@ pub fn governed_by(
 ///
 /// # Errors
 /// As [`super::find`].
-pub fn governed_above(
+pub fn told_above(
     tx: &mut Tx<'_>,
     (organization, directory): (OrganizationId, DirectoryId),
     rank: Rank,
     limit: i64,
 ) -> Result<Vec<MembershipId>, StoreError> {
-    tx.rows(&GOVERNED_ABOVE, params![organization, directory, rank.number(), limit])?
+    tx.rows(&TOLD_ABOVE, params![organization, directory, rank.number(), limit])?
         .iter()
         .map(|r| r.parsed(0))
         .collect()

@@ -7,6 +7,7 @@ use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::id::DirectoryId;
 use portcullis_domain::mapping::Facet;
 use portcullis_domain::plan::Plan;
+use portcullis_domain::text::Slug;
 use portcullis_store::statement::Statement;
 use portcullis_testkit::{Bench, Persona};
 use serde_json::{Value, json};
@@ -184,6 +185,80 @@ async fn nobody_maps_to_a_role_above_their_own_or_takes_such_a_mapping_away() {
     assert_eq!(status, 201, "{own}");
     let own = format!("{MAPPINGS}/{}", id(&own));
     refused(scene.as_of(&steward, "PATCH", &own, json!({ "role": "admin" })).await, 403, "above_own_rank");
+}
+
+/// Ada, an owner by a grant, and Bob, whom only the directory's default role makes a lead, both in `Platform`; and somebody
+/// below them who may change mappings.
+async fn founders(scene: &Scene) -> (String, DirectoryId, [Told; 2], Persona) {
+    let (dir, id_of_dir, [ada, bob, _]) = platform(scene).await;
+    let one = format!("/api/v1/organizations/acme/directories/{dir}");
+    assert_eq!(scene.root("PATCH", &one, json!({ "default_role": "lead" })).await.0, 200);
+    let grant = json!({ "member": ada.membership.to_string(), "role": "owner", "reason": "founder" });
+    scene.made("/api/v1/organizations/acme/grants", grant).await;
+    let steward =
+        json!({ "slug": "steward", "rank": 350, "permissions": ["mappings.read", "mappings.write"] });
+    scene.made("/api/v1/organizations/acme/roles", steward).await;
+    let steward = scene.bench.member(scene.owner.organization, "steward@acme.test", "steward");
+    (dir, id_of_dir, [ada, bob], steward)
+}
+
+#[tokio::test]
+async fn a_mapping_from_below_puts_nobody_out_of_an_environment_and_leaves_nobody_a_lower_role() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let (dir, id_of_dir, [ada, bob], steward) = founders(&scene).await;
+    for (name, told) in [("Founders", &ada), ("Leads", &bob)] {
+        group(&scene.bench, org, id_of_dir, name, &[told.user]);
+    }
+    let of = |group: &str, gives: Value| {
+        let mut wish = to(&dir, gives);
+        wish["group"] = json!({ "display_name": group });
+        wish
+    };
+    let (apart, team) = (json!({ "environment": "staging" }), json!({ "team": "platform" }));
+    for wish in [of("Founders", apart.clone()), of("Leads", team.clone()), of("Leads", apart.clone())] {
+        refused(scene.as_of(&steward, "POST", MAPPINGS, wish.clone()).await, 403, "above_own_rank");
+    }
+    assert_eq!(standing(&scene.bench, org, bob.membership), ("active".into(), Some("lead".into())));
+    let production: Vec<Slug> = vec![Slug::production()];
+    assert_eq!(stored(&scene.bench, org, ada.membership).access.environments, production);
+    // Beside what they have it takes nothing; and what they have is not taken from there.
+    let (status, given) = scene.as_of(&steward, "POST", MAPPINGS, of("Founders", team)).await;
+    assert_eq!(status, 201, "the owner's role is a grant: {given}");
+    let kept = scene.made(MAPPINGS, of("Founders", json!({ "environment": "production" }))).await;
+    let (status, beside) = scene.as_of(&steward, "POST", MAPPINGS, of("Founders", apart.clone())).await;
+    assert_eq!(status, 201, "{beside}");
+    let kept = format!("{MAPPINGS}/{}", id(&kept));
+    refused(scene.as_of(&steward, "DELETE", &kept, Value::Null).await, 403, "above_own_rank");
+    refused(scene.as_of(&steward, "PATCH", &kept, apart).await, 403, "above_own_rank");
+    for by in [&steward, &scene.admin] {
+        let taken = scene.as_of(by, "DELETE", &format!("{MAPPINGS}/{}", id(&beside)), Value::Null).await;
+        refused(taken, 403, "above_own_rank");
+    }
+    assert_eq!(scene.as_of(&scene.owner, "DELETE", &kept, Value::Null).await.0, 204, "as high as they stand");
+    assert_eq!(stored(&scene.bench, org, ada.membership).access.environments, ["staging".parse().unwrap()]);
+}
+
+#[tokio::test]
+async fn a_mapping_from_below_of_more_people_than_one_transaction_carries_takes_nothing_from_above_either() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let (_, _, [ada, _], steward) = founders(&scene).await;
+    // Another directory tells of her, too, and does not govern her.
+    let other = json!({ "kind": "scim", "name": "Entra" });
+    let other = scene.made("/api/v1/organizations/acme/directories", other).await;
+    let told = person(&scene.bench, org, directory(&other), "ada@acme.test");
+    assert_eq!(told.membership, ada.membership);
+    let mut users: Vec<_> = (0..501)
+        .map(|n| person(&scene.bench, org, directory(&other), &format!("p{n}@acme.test")).user)
+        .collect();
+    users.push(told.user);
+    group(&scene.bench, org, directory(&other), "Everybody", &users);
+    let mut wish = to(&id(&other), json!({ "environment": "staging" }));
+    wish["group"] = json!({ "display_name": "Everybody" });
+    refused(scene.as_of(&steward, "POST", MAPPINGS, wish.clone()).await, 403, "above_own_rank");
+    assert_eq!(scene.as_of(&scene.owner, "POST", MAPPINGS, wish).await.0, 201);
+    assert_eq!(stored(&scene.bench, org, ada.membership).access.environments, [Slug::production()]);
 }
 
 #[tokio::test]
