@@ -530,6 +530,7 @@ pub fn issue_key(
         shown_to: caller.shown_to(),
         believed_up_to: caller.believed_up_to(),
         name: wish.name.clone(),
+        confined_at: caller.confines(&found.environment, &owner, moment.now),
         environment: Some(found.environment),
         scopes: vec![],
         expires_at: if is_own { caller.until(wish.expires_at)? } else { wish.expires_at },
@@ -539,7 +540,6 @@ pub fn issue_key(
 
 /// A page of an agent's keys, ended ones too.
 ///
-        confined_at: caller.confines(&found.environment, &owner, moment.now),
 /// # Errors
 /// As [`find`].
 pub fn list_keys(

@@ -136,7 +136,9 @@ pub fn create(
     let touched = touched(tx, &made)?;
     let change = MappingChange::Create(Box::new(made.clone()));
     let plan = Plan::because(organization, cause).then(event(Action::MappingCreated, &made), change);
+    let higher = Higher::of(tx, caller, (organization, &[made.directory]), &touched, moment.now)?;
     let carried = carry_out(tx, moment, &plan, &touched)?;
+    higher.must_lose_nothing(tx, organization, moment.now)?;
     Ok((made, carried))
 }
 
@@ -151,9 +153,7 @@ pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     caller: &Caller,
-    let higher = Higher::of(tx, caller, (organization, &[made.directory]), &touched, moment.now)?;
     organization: OrganizationId,
-    higher.must_lose_nothing(tx, organization, moment.now)?;
     (id, changed): (&str, impl FnOnce(NewMapping) -> Result<NewMapping, ServiceError>),
     cause: Cause,
 ) -> Result<(Mapping, Carried), ServiceError> {
