@@ -1,8 +1,8 @@
 //! Connections: configured identity providers for sign-in, each with a directory of its claims.
 //!
-//! A client secret is sealed for the connection that it belongs to. Whoever chooses issuer or keys below owner, of a new
-//! connection or of one that is there, chooses who may come in: holders of explicit-only roles, and whoever stands above them,
-//! are refused there until an owner confirms.
+//! A client secret is sealed for the connection that it belongs to. Whoever chooses issuer, keys or environment below owner, of
+//! a new connection or of one that is there, chooses who may come in where: holders of explicit-only roles, and whoever stands
+//! above them, are refused there until an owner confirms.
 
 mod provider;
 mod reading;
@@ -274,7 +274,10 @@ pub fn update(
     let reads_elsewhere = wanted.directory != old.directory
         || wanted.groups_claim != old.groups_claim
         || wanted.claim_rules != old.claim_rules;
-    if provider.opens_elsewhere || reads_elsewhere {
+    // Whoever is linked comes in there from then on, in `production` with all that they may.
+    let moves = wanted.environment != old.environment;
+    let opens_elsewhere = provider.opens_elsewhere || moves;
+    if opens_elsewhere || reads_elsewhere {
         must_stand_above_automation(tx, organization, caller)?;
     }
     let mut new = Connection {
@@ -290,7 +293,7 @@ pub fn update(
         domains: checked.domains,
         ..old.clone()
     };
-    if provider.opens_elsewhere {
+    if opens_elsewhere {
         new = new.chosen_by(caller.rank(), moment.now);
     }
     let default_changed = wanted.default_role != before.default_role;

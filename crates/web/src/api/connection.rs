@@ -180,7 +180,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::patch(
             ONE,
             write,
-            "Changes a connection. Another issuer, client or secret by anybody below owner waits for an owner.",
+            "Changes a connection. Another issuer, client, secret or environment by anybody below owner waits for an owner.",
             change,
         )
         .takes::<ConnectionPatch>()
@@ -191,7 +191,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::act(
             "/organizations/{org}/connections/{connection}/confirm",
             write,
-            "Confirms a changed issuer, client or secret; owners only.",
+            "Confirms a changed issuer, client, secret or environment; owners only.",
             confirm,
         )
         .takes::<Confirmation>()

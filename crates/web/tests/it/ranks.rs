@@ -3,7 +3,7 @@
 
 use portcullis_domain::id::DirectoryId;
 use portcullis_store::checkup;
-use portcullis_testkit::Persona;
+use portcullis_testkit::{Persona, START};
 use serde_json::{Value, json};
 
 use crate::people::{Told, directory, group, person, standing};
@@ -49,6 +49,8 @@ async fn choosing_a_provider_takes_the_rank_of_the_highest_role_that_automation_
     assert_eq!(status, 201, "{made}");
 
     let directory = scene.made(DIRECTORIES, json!({ "kind": "scim", "name": "Entra" })).await;
+    let staging = json!({ "slug": "staging", "name": "Staging" });
+    scene.made("/api/v1/organizations/acme/environments", staging).await;
     let one = format!("{CONNECTIONS}/{}", id(&made));
     for change in [
         json!({ "issuer": "https://other.example", "client_secret": "what the other gave" }),
@@ -56,6 +58,7 @@ async fn choosing_a_provider_takes_the_rank_of_the_highest_role_that_automation_
         json!({ "client_secret": "another" }),
         json!({ "groups_claim": "nickname" }),
         json!({ "directory": directory["id"] }),
+        json!({ "environment": "staging" }),
     ] {
         let by_below = scene.as_of(&below, "PATCH", &one, change.clone()).await;
         refused(by_below, 403, "above_own_rank");
@@ -142,8 +145,10 @@ async fn a_provider_that_somebody_below_owner_chooses_waits_for_an_owner_and_one
 }
 
 #[tokio::test]
-async fn a_change_of_issuer_or_keys_below_owner_waits_for_an_owner_and_no_other_change_does() {
+async fn a_change_of_issuer_keys_or_environment_below_owner_waits_for_an_owner_and_no_other_change_does() {
     let scene = Scene::new();
+    let staging = json!({ "slug": "staging", "name": "Staging" });
+    scene.made("/api/v1/organizations/acme/environments", staging).await;
     let confirmed = async |who: &Persona, change: Value| {
         let made = scene.made(CONNECTIONS, oidc(json!({}))).await;
         assert_eq!(made["confirmed"], true, "{made}");
@@ -156,12 +161,15 @@ async fn a_change_of_issuer_or_keys_below_owner_waits_for_an_owner_and_no_other_
         json!({ "issuer": "https://other.example", "client_secret": "what the other gave" }),
         json!({ "client_id": "another" }),
         json!({ "client_secret": "another" }),
+        json!({ "environment": "staging" }),
     ] {
         let (one, is_confirmed) = confirmed(&scene.admin, change.clone()).await;
         assert!(!is_confirmed, "{change} by an admin");
         // Neither the way back nor another change is an owner's word.
         for later in [
-            json!({ "issuer": "https://idp.example", "client_id": "client", "client_secret": "s" }),
+            json!({
+                "issuer": "https://idp.example", "client_id": "client", "client_secret": "s", "environment": "production",
+            }),
             json!({ "name": "X" }),
         ] {
             let (_, again) = scene.as_of(&scene.admin, "PATCH", &one, later).await;
