@@ -181,6 +181,22 @@ pub fn must_stand_above_automation(
     Ok(may_give(caller.rank(), highest.unwrap_or(Rank::NONE))?)
 }
 
+/// Whoever ends a connection, what it believes or what leads to it, takes the way in of those who are linked there, with their
+/// sessions. From somebody above them nobody does who could not have chosen another provider there.
+///
+/// # Errors
+/// [`Refusal::AboveOwnRank`].
+pub(crate) fn may_close(
+    tx: &mut Tx<'_>,
+    (organization, id): (OrganizationId, ConnectionId),
+    caller: &Caller,
+) -> Result<(), ServiceError> {
+    if connection::is_linked_above(tx, (organization, id), caller.rank())? {
+        must_stand_above_automation(tx, organization, caller)?;
+    }
+    Ok(())
+}
+
 /// Makes a connection and the directory of its claims. `key` is ours there, and needed for SAML.
 ///
 /// # Errors
@@ -279,6 +295,9 @@ pub fn update(
     let opens_elsewhere = provider.opens_elsewhere || moves;
     if opens_elsewhere || reads_elsewhere {
         must_stand_above_automation(tx, organization, caller)?;
+    }
+    if old.domains.iter().any(|led| !checked.domains.contains(led)) {
+        may_close(tx, (organization, id), caller)?;
     }
     let mut new = Connection {
         name: checked.name,
@@ -393,7 +412,8 @@ pub fn confirm(
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::GovernsPeople`] if its claims brought people and nothing was said of
-/// them; [`Refusal::AboveOwnRank`] if they gave a role above the caller's rank, or brought somebody who stands there.
+/// them; [`Refusal::AboveOwnRank`] if they gave a role above the caller's rank, or brought somebody who stands there, or
+/// somebody is linked who does ([`may_close`]).
 ///
 /// [`directory::delete`]: crate::directory::delete
 pub async fn delete(
@@ -405,6 +425,7 @@ pub async fn delete(
     step_by_step(portcullis, move |tx, moment, left| {
         tx.lock(Lock::Organization(organization))?;
         let found = find(tx, organization, id)?.connection;
+        may_close(tx, (organization, id), &caller)?;
         let claims = directory::find(tx, organization, found.claims_directory)?
             .ok_or(ServiceError::NotFound(Noun::Directory))?;
         let left = part_step(tx, moment, &caller, &claims, (people, left), cause)?;

@@ -208,20 +208,23 @@ pub async fn verify(
     Ok((proven, Checked::Proven))
 }
 
-/// Removes a domain.
+/// Removes a domain. Of a proven one it takes as high a rank as to prove it: whoever signs in by it would not come in any more.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// [`ServiceError::NotFound`]; [`portcullis_domain::Refusal::AboveOwnRank`].
 pub fn remove(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
-    organization: OrganizationId,
-    text: &str,
+    caller: &Caller,
+    (organization, text): (OrganizationId, &str),
     cause: Cause,
 ) -> Result<(), ServiceError> {
     // A sign-in or a directory that trusts it is done before this, or does so no more.
     tx.lock(Lock::Organization(organization))?;
     let found = find(tx, organization, text)?;
+    if found.state == DomainState::Proven {
+        must_stand_above_automation(tx, organization, caller)?;
+    }
     let event = EventDraft::new(Action::DomainRemoved, found.id).with(json!({ "domain": found.domain }));
     let plan = Plan::because(organization, cause).then(event, DomainChange::Remove(found.id));
     moment.apply(tx, &plan)?;

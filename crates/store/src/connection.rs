@@ -6,6 +6,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::change::{ConnectionChange, LinkChange};
 use portcullis_domain::connection::{Connection, ConnectionKind, Link, Unconfirmed};
 use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId};
+use portcullis_domain::role::Rank;
 use portcullis_domain::tombstone::Identifier;
 
 use crate::row::{Row, list as in_list, to_json};
@@ -158,6 +159,13 @@ const LINKED_BY_SUBJECT: Statement = Statement::read(
     "SELECT l.membership FROM links l JOIN memberships m ON m.id = l.membership \
      WHERE l.organization = $1 AND l.subject = $2 AND m.organization = $1 AND m.ended_at IS NULL LIMIT 1",
 );
+// The roles above a rank are few, and so are those who have them: `CROSS JOIN` has SQLite begin there.
+const LINKED_ABOVE: Statement = Statement::read(
+    "connection.linked_above",
+    "SELECT m.id FROM roles r CROSS JOIN memberships m CROSS JOIN links l WHERE r.organization = $1 AND r.rank > $3 \
+     AND m.organization = r.organization AND m.role = r.slug AND m.state <> 'deprovisioned' \
+     AND l.membership = m.id AND l.organization = m.organization AND l.connection = $2 LIMIT 1",
+);
 const FIRST_SUBJECTS: Statement = Statement::read(
     "connection.first_subjects",
     "SELECT subject FROM links WHERE connection = $1 AND organization = $2 AND subject >= $3 AND subject < $4 \
@@ -189,6 +197,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &LINKS_OF,
     &LINKS_SIGNED_BY,
     &LINKED_BY_SUBJECT,
+    &LINKED_ABOVE,
     &FIRST_SUBJECTS,
 ];
 
@@ -503,6 +512,18 @@ pub fn linked_by_subject(
     subject: &str,
 ) -> Result<Option<MembershipId>, StoreError> {
     tx.row(&LINKED_BY_SUBJECT, params![organization, subject])?.map(|row| row.parsed(0)).transpose()
+}
+
+/// Whether somebody who stands above that rank is linked at a connection.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_linked_above(
+    tx: &mut Tx<'_>,
+    (organization, connection): (OrganizationId, ConnectionId),
+    rank: Rank,
+) -> Result<bool, StoreError> {
+    Ok(tx.row(&LINKED_ABOVE, params![organization, connection, rank.number()])?.is_some())
 }
 
 /// The first linked subjects of a connection from `from` on and before `to`, in byte order; `limit` at most.

@@ -25,7 +25,7 @@ use serde_json::json;
 
 use super::SamlView;
 use crate::caller::Caller;
-use crate::connection::must_stand_above_automation;
+use crate::connection::{may_close, must_stand_above_automation};
 use crate::noun::Noun;
 use crate::patience::carried;
 use crate::rules::MAX_AT_ONCE;
@@ -96,7 +96,8 @@ impl Decision {
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`portcullis_domain::Refusal::AboveOwnRank`] for accepting one below the highest role
-/// that automation gives; [`ServiceError::InUse`] for retiring the last one that counts.
+/// that automation gives, and for ending links from there while somebody above the caller is linked;
+/// [`ServiceError::InUse`] for retiring the last one that counts.
 pub async fn decide(
     portcullis: &Portcullis,
     at: At,
@@ -149,6 +150,9 @@ fn decide_now(
     let (of, view) = find(tx, (organization, id))?;
     let known = view.certificates.iter().find(|c| c.fingerprint == fingerprint);
     let known = known.ok_or(ServiceError::NotFound(Noun::Certificate))?;
+    if decision == Decision::Retire(Made::Ends) {
+        may_close(tx, (organization, id), caller)?;
+    }
     let state = match decision {
         Decision::Accept => CertificateState::Trusted,
         Decision::Retire(_) => CertificateState::Retired,

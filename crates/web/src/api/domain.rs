@@ -122,7 +122,7 @@ pub fn operations() -> Vec<Operation> {
         .takes::<DomainProof>()
         .gives::<Domain>()
         .refuses(&["taken", "root_only", "above_own_rank"]),
-        Operation::delete(ONE, write, "Removes an e-mail domain.", delete),
+        Operation::delete(ONE, write, "Removes an e-mail domain.", delete).refuses(&["above_own_rank"]),
     ]
 }
 
@@ -213,9 +213,9 @@ async fn delete(
     scope: Scope,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let (org, cause) = (scope.organization.id, scope.cause());
+    let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
     app.portcullis()
-        .write(Priority::Ordinary, move |tx, moment| domain::remove(tx, moment, org, &id, cause))
+        .write(Priority::Ordinary, move |tx, moment| domain::remove(tx, moment, &caller, (org, &id), cause))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,6 +7,23 @@ use crate::support::{Scene, holds_the_common_rules, id, refused};
 const DOMAINS: &str = "/api/v1/organizations/acme/domains";
 
 #[tokio::test]
+async fn a_proven_domain_is_removed_by_nobody_who_could_not_prove_it() {
+    let scene = Scene::new();
+    let steward = json!({ "slug": "steward", "rank": 650, "permissions": ["domains.read", "domains.write"] });
+    scene.made("/api/v1/organizations/acme/roles", steward).await;
+    let steward = scene.bench.member(scene.owner.organization, "steward@acme.test", "steward");
+    for (domain, vouched) in [("a.example", true), ("b.example", false)] {
+        scene.made(DOMAINS, json!({ "domain": domain, "vouched": vouched })).await;
+    }
+    let by = async |who, domain: &str| {
+        scene.as_of(who, "DELETE", &format!("{DOMAINS}/{domain}"), Value::Null).await
+    };
+    refused(by(&steward, "a.example").await, 403, "above_own_rank");
+    assert_eq!(by(&steward, "b.example").await.0, 204, "nobody comes in by one that is pending");
+    assert_eq!(by(&scene.admin, "a.example").await.0, 204);
+}
+
+#[tokio::test]
 async fn a_domain_is_added_proven_by_its_record_and_removed() {
     let scene = Scene::new();
     let (status, made) =

@@ -1,7 +1,13 @@
 //! Nobody makes, changes or takes what is above their own rank: connections and directories, each refusal beside a
 //! neighbour that differs by one thing and passes.
 
+use portcullis_domain::audit::{Action, EventDraft};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::LinkChange;
+use portcullis_domain::connection::Link;
 use portcullis_domain::id::DirectoryId;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_store::checkup;
 use portcullis_testkit::{Persona, START};
 use serde_json::{Value, json};
@@ -231,6 +237,66 @@ async fn what_a_connection_of_saml_believes_below_owner_waits_for_an_owner_and_f
     assert_eq!((status, &accepted["state"]), (200, &json!("trusted")), "{accepted}");
     let (_, shown) = scene.as_of(&scene.owner, "GET", &one, Value::Null).await;
     assert_eq!(shown["confirmed"], false, "an accepted certificate waits for an owner");
+}
+
+/// They sign in by that connection.
+fn link(scene: &Scene, who: &Persona, connection: &Value) {
+    let link = Link {
+        connection: id(connection).parse().unwrap(),
+        organization: who.organization,
+        subject: "ada".to_owned(),
+        membership: who.membership,
+        believed_up_to: Rank::ROOT,
+        signed_by: String::new(),
+        created_at: START,
+    };
+    scene.bench.write(move |tx, moment| {
+        let event = EventDraft::new(Action::MemberLinked, link.membership);
+        let plan =
+            Plan::because(link.organization, Cause::system()).then(event, LinkChange::Create(link.clone()));
+        moment.apply(tx, &plan)?;
+        Ok(())
+    });
+}
+
+#[tokio::test]
+async fn whoever_is_linked_keeps_their_way_in_from_those_below_who_could_not_choose_the_provider() {
+    let scene = Scene::new();
+    let (below, above) = stewards(&scene).await;
+    let domain = json!({ "domain": "acme.example", "vouched": true });
+    scene.made("/api/v1/organizations/acme/domains", domain).await;
+    for (who, by, status) in
+        [(&scene.owner, &below, 403), (&scene.member, &below, 204), (&scene.owner, &above, 204)]
+    {
+        let made = scene.made(CONNECTIONS, oidc(json!({ "domains": ["acme.example"] }))).await;
+        link(&scene, who, &made);
+        let one = format!("{CONNECTIONS}/{}", id(&made));
+        let led = scene.as_of(by, "PATCH", &one, json!({ "domains": [] })).await;
+        let deleted = scene.as_of(by, "DELETE", &one, Value::Null).await;
+        if status == 403 {
+            refused(led, 403, "above_own_rank");
+            refused(deleted, 403, "above_own_rank");
+            let (status, renamed) = scene.as_of(by, "PATCH", &one, json!({ "name": "X" })).await;
+            assert_eq!((status, &renamed["domains"]), (200, &json!(["acme.example"])), "{renamed}");
+        } else {
+            assert_eq!((led.0, deleted.0), (200, status), "{}", led.1);
+        }
+    }
+    let saml = json!({ "kind": "saml", "name": "S", "metadata_xml": metadata() });
+    let made = scene.made(CONNECTIONS, saml).await;
+    let fingerprint = made["saml"]["certificates"][0]["fingerprint"].as_str().unwrap();
+    let one = format!("{CONNECTIONS}/{}", id(&made));
+    let second = json!({ "metadata_xml": metadata() });
+    assert_eq!(scene.root("PATCH", &one, second).await.0, 200);
+    link(&scene, &scene.owner, &made);
+    let retire = format!("{one}/certificates/{fingerprint}/retire");
+    let ends = scene.as_of(&below, "POST", &format!("{retire}?links=end"), Value::Null).await;
+    refused(ends, 403, "above_own_rank");
+    assert_eq!(
+        scene.as_of(&below, "POST", &retire, Value::Null).await.0,
+        200,
+        "they sign in by the other one"
+    );
 }
 
 #[tokio::test]

@@ -72,7 +72,9 @@ fn a_domain_that_is_vouched_for_while_it_is_removed_is_not_found_on_postgresql()
     let found = added.clone();
     let met = meet(
         &bench,
-        move |tx, moment| domain::remove(tx, moment, here, &added.id.to_string(), cause()).map(|_| ()),
+        move |tx, moment| {
+            domain::remove(tx, moment, &Caller::Root, (here, &added.id.to_string()), cause()).map(|_| ())
+        },
         move |tx, moment| domain::vouch(tx, moment, &Caller::Root, found.clone(), cause()).map(|_| ()),
     );
     met.first.unwrap();

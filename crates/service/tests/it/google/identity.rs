@@ -196,7 +196,9 @@ async fn for_whom(world: &World) {
     let taken = Some("identity_not_allowed".to_owned());
     assert_eq!(poll(world, &for_globex, own).await, taken, "taken off the list");
     assert_eq!(poll(world, &for_acme, own).await, None);
-    world.bench.write(move |tx, moment| domain::remove(tx, moment, acme, "acme.test", Cause::system()));
+    world.bench.write(move |tx, moment| {
+        domain::remove(tx, moment, &Caller::Root, (acme, "acme.test"), Cause::system())
+    });
     assert_eq!(poll(world, &for_acme, own).await, taken, "the domain was taken back");
     assert_eq!(world.state("ada@acme.test"), Active, "nothing was taken");
     let for_nobody = lent(world, &[]);
