@@ -92,6 +92,23 @@ pub fn may_steer(tx: &mut Tx<'_>, caller: &Caller, owner: &Membership) -> Result
     must_not_outrank(tx, caller, owner)
 }
 
+/// May the caller have to do with that agent of that owner?
+///
+/// # Errors
+/// As [`may_steer`]; [`Refusal::OutsideEnvironment`].
+pub(crate) fn may_order(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (agent, owner): (&Agent, &Membership),
+) -> Result<(), ServiceError> {
+    may_steer(tx, caller, owner)?;
+    // INVARIANT I4: what stopped when its owner ended is theirs no longer. Whoever comes back takes nothing back by that.
+    if agent.state == AgentState::Orphaned && caller.membership() == Some(owner.id) {
+        caller.may(Permission::AgentsWrite, owner.organization)?;
+    }
+    Ok(caller.may_act_in(&agent.environment)?)
+}
+
 /// May the caller see agents of that owner?
 fn may_see(caller: &Caller, owner: &Membership) -> Result<(), ServiceError> {
     if is_own(caller, owner) || leads(caller, owner) {
@@ -119,8 +136,7 @@ fn steered(
     order: AgentOrder,
 ) -> Result<(Agent, AgentState), ServiceError> {
     let (found, owner) = held_with_owner(tx, moment, (organization, id))?;
-    may_steer(tx, caller, &owner)?;
-    caller.may_act_in(&found.environment)?;
+    may_order(tx, caller, (&found, &owner))?;
     let after = found.state.after(order)?;
     Ok((found, after))
 }
@@ -317,7 +333,8 @@ pub fn create(
 /// Changes an agent's name, environment, heir or rule.
 ///
 /// # Errors
-/// As [`create`], and [`Refusal::AgentState`] for one that ended.
+/// As [`create`], and [`Refusal::AgentState`] for one that ended; [`ServiceError::Forbidden`] for the former owner of an
+/// orphaned one without `agents.write`, here and wherever an agent is changed or ended.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -423,8 +440,7 @@ pub fn order(
 /// may let it go on.
 ///
 /// # Errors
-/// As [`order`], for both owners; [`ServiceError::Forbidden`] for the former owner of an orphaned one without
-/// `agents.write`; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`]; [`Refusal::TooManyAgents`];
+/// As [`order`], for both owners; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`]; [`Refusal::TooManyAgents`];
 /// [`ServiceError::Invalid`] for a caller who takes it by a key that ends before one of the agent's.
 pub fn assign(
     tx: &mut Tx<'_>,
@@ -435,14 +451,8 @@ pub fn assign(
     cause: Cause,
 ) -> Result<Agent, ServiceError> {
     let (mut found, mut after) = steered(tx, moment, caller, (organization, id), AgentOrder::Assign)?;
-    if found.state == AgentState::Orphaned {
-        // INVARIANT I4: what stopped when its owner ended is theirs no longer. Whoever comes back takes nothing back by that.
-        if caller.membership() == Some(found.owner) {
-            caller.may(Permission::AgentsWrite, organization)?;
-        }
-        if agent::paused_rank(tx, organization, id)?.is_some() {
-            after = AgentState::Paused;
-        }
+    if found.state == AgentState::Orphaned && agent::paused_rank(tx, organization, id)?.is_some() {
+        after = AgentState::Paused;
     }
     let new = held(tx, moment, organization, owner)?;
     may_steer(tx, caller, &new)?;
@@ -493,8 +503,7 @@ pub fn disable(
 ) -> Result<(), ServiceError> {
     // The end of its owner decides what becomes of it: the one waits for the other.
     let (found, owner) = held_with_owner(tx, moment, (organization, id))?;
-    may_steer(tx, caller, &owner)?;
-    caller.may_act_in(&found.environment)?;
+    may_order(tx, caller, (&found, &owner))?;
     if found.state == AgentState::Disabled {
         return Ok(());
     }
@@ -583,8 +592,7 @@ pub fn revoke_key(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     let (agent, owner) = held_with_owner(tx, moment, (organization, id))?;
-    may_steer(tx, caller, &owner)?;
-    caller.may_act_in(&agent.environment)?;
+    may_order(tx, caller, (&agent, &owner))?;
     let found = find_key(tx, caller, (organization, id), key, moment.now)?;
     end_one(tx, moment, organization, &found, cause)
 }

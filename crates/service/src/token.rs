@@ -3,6 +3,7 @@
 mod issuing;
 
 use portcullis_domain::Timestamp;
+use portcullis_domain::agent::Agent;
 use portcullis_domain::cause::Cause;
 use portcullis_domain::directory::Directory;
 use portcullis_domain::id::{OrganizationId, TokenId};
@@ -12,7 +13,7 @@ use portcullis_domain::token::Holder;
 use portcullis_store::token::TokenView;
 use portcullis_store::{Tx, agent, directory, token};
 
-use crate::agent::may_steer;
+use crate::agent::{may_order, may_steer};
 use crate::caller::Caller;
 use crate::directory::may_speak_for;
 use crate::lead::may_manage;
@@ -27,8 +28,8 @@ pub use issuing::{Issued, max_of};
 enum Behind {
     /// It acts as, or is for, that member.
     Member(Membership),
-    /// It acts as an agent of that member.
-    AgentOf(Membership),
+    /// It acts as that agent of that member.
+    AgentOf(Box<Agent>, Membership),
     /// It speaks for that directory.
     Directory(Directory),
     /// It asks for the organization.
@@ -44,7 +45,8 @@ fn behind(
     let found = match holder {
         Holder::Membership(id) => known(tx, organization, id, now)?.map(Behind::Member),
         Holder::Agent(id) => match agent::find(tx, organization, id)? {
-            Some(agent) => known(tx, organization, agent.owner, now)?.map(Behind::AgentOf),
+            Some(agent) => known(tx, organization, agent.owner, now)?
+                .map(|owner| Behind::AgentOf(Box::new(agent), owner)),
             None => None,
         },
         Holder::Directory(id) => directory::find(tx, organization, id)?.map(Behind::Directory),
@@ -70,7 +72,7 @@ fn may_see(
             caller.membership() == Some(member.id)
                 || may_manage(tx, caller, &member, Permission::TokensRead).is_ok()
         }
-        Behind::AgentOf(owner) => may_steer(tx, caller, &owner).is_ok(),
+        Behind::AgentOf(_, owner) => may_steer(tx, caller, &owner).is_ok(),
         Behind::Directory(_) | Behind::Nobody => false,
     };
     if own { Ok(()) } else { read }
@@ -133,8 +135,8 @@ pub fn revoke(
     match behind(tx, organization, found.holder, moment.now)? {
         Behind::Member(member) if caller.membership() == Some(member.id) => {}
         Behind::Member(member) => may_manage(tx, caller, &member, Permission::TokensWrite)?,
-        Behind::AgentOf(owner) => {
-            if may_steer(tx, caller, &owner).is_err() {
+        Behind::AgentOf(agent, owner) => {
+            if may_order(tx, caller, (&agent, &owner)).is_err() {
                 write?;
                 must_not_outrank(tx, caller, &owner)?;
             }

@@ -489,6 +489,20 @@ async fn whoever_comes_back_takes_no_orphaned_agent_back_and_what_was_stopped_st
     let owner = format!("{}/owner", one(&agent));
     let back = json!({ "owner": ann.membership.to_string() });
     refused(scene.as_of(&ann, "POST", &owner, back.clone()).await, 403, "forbidden");
+    // Nor does she change what was hers, or end it, while somebody is to take it over.
+    let chosen = json!({ "heir": scene.admin.membership.to_string(), "on_owner_loss": "hand_over" });
+    let key_id = id(&key);
+    for (method, path, body) in [
+        ("PATCH", one(&agent), json!({ "name": "robot" })),
+        ("PATCH", one(&agent), chosen),
+        ("DELETE", format!("{}/keys/{key_id}", one(&agent)), Value::Null),
+        ("DELETE", format!("{ACME}/tokens/{key_id}"), Value::Null),
+        ("DELETE", one(&agent), Value::Null),
+    ] {
+        refused(scene.as_of(&ann, method, &path, body).await, 403, "forbidden");
+    }
+    assert_eq!(scene.as_of(&ann, "GET", &one(&agent), Value::Null).await.1["state"], json!("orphaned"));
+    assert_eq!(scene.root("PATCH", &one(&agent), json!({ "name": "robot" })).await.0, 200);
     let (status, given) = scene.as_of(&scene.admin, "POST", &owner, back).await;
     assert_eq!((status, &given["state"]), (200, &json!("paused")), "{given}");
     assert_eq!(code_of(&scene, key["token"].as_str().unwrap()).await, "agent_paused");
