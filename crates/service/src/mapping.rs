@@ -81,6 +81,8 @@ pub struct Remarks {
     pub twin: Option<MappingId>,
     /// Whether it names a group that the directory does not tell of: it is about nobody then, as of an empty group.
     pub is_group_unknown: bool,
+    /// Whether it keeps people out of `production` who may live on without it: whoever falls out of what it names comes in there.
+    pub is_production_by_default: bool,
 }
 
 /// What is to be known of a mapping that is there, or that would be.
@@ -96,7 +98,20 @@ pub fn remarks(tx: &mut Tx<'_>, of: &Mapping) -> Result<Remarks, ServiceError> {
             mapping::groups_of_source(tx, of.directory, &of.source)?.is_empty()
         }
     };
-    Ok(Remarks { twin: mapping::twin(tx, of)?, is_group_unknown })
+    let is_production_by_default = keeps_apart(tx, of)?;
+    Ok(Remarks { twin: mapping::twin(tx, of)?, is_group_unknown, is_production_by_default })
+}
+
+/// Whether a mapping gives another environment than `production` in a directory by which one may live without any: whom
+/// nothing says one of has `production`.
+fn keeps_apart(tx: &mut Tx<'_>, of: &Mapping) -> Result<bool, ServiceError> {
+    let production = Slug::production();
+    if of.gives.environment.as_ref().is_none_or(|given| *given == production) {
+        return Ok(false);
+    }
+    let directory = directory::find(tx, of.organization, &of.directory.to_string())?;
+    Ok(directory.default_role.is_some()
+        || mapping::is_any_without_environment(tx, of.organization, of.directory)?)
 }
 
 /// A page of mappings after the id `after`; of one directory, if it is named.

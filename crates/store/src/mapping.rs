@@ -67,9 +67,14 @@ const OF_SOURCE: Statement = Statement::read(
     ),
 );
 
+const WITHOUT_ENVIRONMENT: Statement = Statement::read(
+    "mapping.without_environment",
+    "SELECT id FROM mappings WHERE directory = $2 AND organization = $1 AND environment IS NULL LIMIT 1",
+);
+
 /// The statements about mappings.
 pub(crate) const ALL: &[&Statement] =
-    &[&CREATE, &UPDATE, &DELETE, &FIND, &LIST, &LIST_OF_DIRECTORY, &OF_SOURCE];
+    &[&CREATE, &UPDATE, &DELETE, &FIND, &LIST, &LIST_OF_DIRECTORY, &OF_SOURCE, &WITHOUT_ENVIRONMENT];
 
 /// What a mapping compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,6 +238,18 @@ pub fn twin(tx: &mut Tx<'_>, of: &Mapping) -> Result<Option<MappingId>, StoreErr
     let rows = tx.rows(&OF_SOURCE, params![of.organization, of.directory, source, key, MAX_OF_SOURCE])?;
     let others: Vec<Mapping> = rows.iter().map(read).collect::<Result<_, _>>()?;
     Ok(others.iter().filter(|m| m.id != of.id && m.gives == of.gives).map(|m| m.id).min())
+}
+
+/// Whether a directory has a mapping that gives no environment.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_any_without_environment(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    directory: DirectoryId,
+) -> Result<bool, StoreError> {
+    Ok(tx.row(&WITHOUT_ENVIRONMENT, params![organization, directory])?.is_some())
 }
 
 /// A page of mappings in order of id, after `after`; of one directory, if it is named.

@@ -176,7 +176,8 @@ impl Mapping {
 }
 
 /// Which of a group's keys is safe: a provider keeps its own key and we keep ours; a name is given to another group one day,
-/// and with it goes what the mapping gives. And whether another mapping says the same, or the group is not there.
+/// and with it goes what the mapping gives. And whether another mapping says the same, the group is not there, or
+/// its loss leads into `production`.
 fn warnings(source: &MappingSource, remarks: Remarks) -> Vec<Notice> {
     let twice = remarks.twin.map(|other| {
         let message =
@@ -204,6 +205,12 @@ fn warnings(source: &MappingSource, remarks: Remarks) -> Vec<Notice> {
             source.written()
         );
         warnings.push(Notice::new("group_unknown", message));
+    }
+    if remarks.is_production_by_default {
+        let message = "whom nothing gives an environment is in `production`: whoever falls out of what this mapping names, or \
+                       whose group is renamed or deleted, comes in there as long as the directory's `default_role` or another \
+                       mapping of it lets them live; let them live by mappings that give an environment alone";
+        warnings.push(Notice::new("production_by_default", message.to_owned()));
     }
     warnings
 }

@@ -10,7 +10,7 @@ pub struct Notice {
     /// A stable code: `certificate_expires`, `certificate_offered`, `endpoints_offered`, `key_expires`, `sha1_accepted`,
     /// `metadata_stale`, `metadata_key_unsuitable`, `metadata_endpoint_left_out`, `metadata_over`, `no_certificate`;
     /// `groups_come_from_directory` (OIDC); `connected_twice`, `domain_not_proven`, `subject_reassignable` (both);
-    /// `group_by_name`, `mapped_twice`, `group_unknown` (mappings).
+    /// `group_by_name`, `mapped_twice`, `group_unknown`, `production_by_default` (mappings).
     code: &'static str,
     /// What is the matter and what to do.
     message: String,

@@ -508,6 +508,34 @@ async fn a_mapping_of_a_group_that_the_directory_does_not_tell_of_says_so_until_
 }
 
 #[tokio::test]
+async fn a_mapping_whose_loss_leads_into_production_says_so() {
+    let scene = Scene::new();
+    let (dir, _, _) = platform(&scene).await;
+    let says_so = |answer: &Value| {
+        let warnings = answer["warnings"].as_array().unwrap();
+        warnings.iter().any(|w| w["code"] == json!("production_by_default"))
+    };
+    let apart = scene.made(MAPPINGS, to(&dir, json!({ "role": "member", "environment": "staging" }))).await;
+    assert!(!says_so(&apart), "whoever loses it is suspended: {apart}");
+    let beside = to(&dir, json!({ "team": "platform", "environment": "production" }));
+    assert!(!says_so(&scene.made(MAPPINGS, beside).await));
+    let apart = format!("{MAPPINGS}/{}", id(&apart));
+    let now = async || says_so(&scene.root("GET", &apart, Value::Null).await.1);
+    assert!(!now().await, "another one gives an environment, too");
+    let other =
+        json!({ "directory": dir, "attribute": { "name": "title", "value": "Sales" }, "role": "viewer" });
+    let (_, seen) = scene.root("POST", &format!("{MAPPINGS}/preview"), other.clone()).await;
+    let other = scene.made(MAPPINGS, other).await;
+    assert!(!says_so(&seen) && !says_so(&other), "it keeps nobody out of anything: {other}");
+    assert!(now().await, "by that one may live without an environment");
+    assert_eq!(scene.root("DELETE", &format!("{MAPPINGS}/{}", id(&other)), Value::Null).await.0, 204);
+    assert!(!now().await);
+    let one = format!("/api/v1/organizations/acme/directories/{dir}");
+    assert_eq!(scene.root("PATCH", &one, json!({ "default_role": "viewer" })).await.0, 200);
+    assert!(now().await, "and by the directory's default role");
+}
+
+#[tokio::test]
 async fn a_mapping_whose_group_is_gone_is_still_changed_in_what_the_change_names() {
     const ACME: &str = "/api/v1/organizations/acme";
     let scene = Scene::new();
