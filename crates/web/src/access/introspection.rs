@@ -112,7 +112,8 @@ fn active(bearer: &Bearer, issuer: String) -> ActiveToken {
     ActiveToken {
         username: member.map(|m| m.email.clone()),
         token_type: Some("Bearer".to_owned()),
-        exp: bearer.expires_at.map(portcullis_domain::Timestamp::seconds),
+        // Whoever keeps the answer keeps it until then, so it is no later than a rest that ends the token.
+        exp: bearer.runs_out_at().map(portcullis_domain::Timestamp::seconds),
         iat: Some(bearer.issued_at.seconds()),
         sub,
         iss: Some(issuer.trim_end_matches('/').to_owned()),

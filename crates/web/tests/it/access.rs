@@ -1,6 +1,7 @@
 //! The three doors at which somebody asks whether a bearer may act, over HTTP: AuthZEN, forward-auth, introspection.
 
 use portcullis_domain::evaluation::Decision;
+use portcullis_service::Limits;
 use portcullis_testkit::{Exchange, Persona, ROOT_TOKEN};
 use serde_json::{Value, json};
 
@@ -377,6 +378,11 @@ async fn introspection_tells_what_is_in_force_and_nothing_of_anything_else() {
             "{told}"
         );
     }
+    // Whoever keeps an answer until `exp` asks again before a session that rests has ended.
+    let session = session_of(&scene.bench, &scene.member);
+    let told = introspect(&scene, Some(&gate), &format!("token={session}")).await.json();
+    let good_for = told["exp"].as_i64().unwrap() - told["iat"].as_i64().unwrap();
+    assert_eq!(good_for, Limits::default().session_idle_s, "{told}");
     let member = format!("{ACME}/members/{}", scene.member.membership);
     assert_eq!(scene.root("PATCH", &member, json!({ "state": "suspended" })).await.0, 200);
     for secret in ["nonsense", &scene.member.key, &of_agent, &scene.viewer.key, &gate, &scene.stranger.key] {
