@@ -41,7 +41,10 @@ use crate::noun::Noun;
 use crate::role::highest_given;
 use crate::{Moment, ServiceError};
 
-pub use group::{GroupSaid, MAX_MEMBERS_PER_CALL, change_group, create_group, delete_group, lock_rules};
+pub use group::{
+    GroupSaid, GroupsSaid, MAX_MEMBERS_PER_CALL, MembersSaid, change_group, create_group, delete_group,
+    lock_rules,
+};
 pub(crate) use group::{lose_members, rename_together};
 pub use nesting::{MAX_PLACES_BELOW, MAX_READ_AT_ONCE, MAX_SUBGROUPS};
 pub use said::{MAX_ATTRIBUTES_BYTES, PersonSaid, Speaker};

@@ -25,7 +25,7 @@ use super::run::LEASE_S;
 use crate::brake;
 use crate::newcomer::hold_names_of;
 use crate::noun::Noun;
-use crate::provisioning::{self, GroupSaid, PersonSaid, Speaker};
+use crate::provisioning::{self, GroupSaid, MembersSaid, PersonSaid, Speaker};
 use crate::{Moment, Portcullis, ServiceError};
 
 /// People whom one transaction writes: a few milliseconds, so that nobody waits for a poll.
@@ -516,12 +516,12 @@ fn carry(
             counts.groups_changed += count(names.len());
         }
         Step::Add(id, users) => {
-            let add = [GroupSaid::AddMembers(users.clone())];
+            let add = [GroupSaid::Members(MembersSaid::Add(users.clone()))];
             provisioning::change_group(tx, moment, speaker, *id, &add)?;
             counts.members_added += count(users.len());
         }
         Step::Take(id, users) => {
-            let take = [GroupSaid::LoseMembers(users.clone())];
+            let take = [GroupSaid::Members(MembersSaid::Lose(users.clone()))];
             provisioning::change_group(tx, moment, speaker, *id, &take)?;
             counts.members_removed += count(users.len());
         }

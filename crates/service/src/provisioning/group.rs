@@ -29,27 +29,41 @@ const MAX_SHOWN: usize = 20;
 /// How many members are read at a time.
 const MEMBERS_PAGE: i64 = 1000;
 
-/// What a directory says of a group's members.
+/// What a directory says of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupSaid {
     /// Its name.
     DisplayName(String),
     /// The directory's own key.
     ExternalId(Option<String>),
+    /// The people in it.
+    Members(MembersSaid),
+    /// The groups in it.
+    Groups(GroupsSaid),
+}
+
+/// What a directory says of the people in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MembersSaid {
     /// These are members too.
-    AddMembers(Vec<DirectoryUserId>),
+    Add(Vec<DirectoryUserId>),
     /// These are members no longer.
-    RemoveMembers(Vec<DirectoryUserId>),
+    Remove(Vec<DirectoryUserId>),
     /// These are members no longer: a list that leaves them out says so, nobody named them.
-    LoseMembers(Vec<DirectoryUserId>),
+    Lose(Vec<DirectoryUserId>),
     /// Exactly these people are members.
-    ReplaceMembers(Vec<DirectoryUserId>),
-    /// These groups are members too.
-    AddGroups(Vec<DirectoryGroupId>),
-    /// These groups are members no longer.
-    RemoveGroups(Vec<DirectoryGroupId>),
+    Replace(Vec<DirectoryUserId>),
+}
+
+/// What a directory says of the groups in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupsSaid {
+    /// These are members too.
+    Add(Vec<DirectoryGroupId>),
+    /// These are members no longer.
+    Remove(Vec<DirectoryGroupId>),
     /// Exactly these groups are members.
-    ReplaceGroups(Vec<DirectoryGroupId>),
+    Replace(Vec<DirectoryGroupId>),
 }
 
 impl GroupSaid {
@@ -57,35 +71,32 @@ impl GroupSaid {
     #[must_use]
     pub const fn takes_out(&self) -> bool {
         match self {
-            Self::RemoveMembers(_)
-            | Self::LoseMembers(_)
-            | Self::ReplaceMembers(_)
-            | Self::RemoveGroups(_)
-            | Self::ReplaceGroups(_) => true,
-            Self::DisplayName(_) | Self::ExternalId(_) | Self::AddMembers(_) | Self::AddGroups(_) => false,
+            Self::DisplayName(_) | Self::ExternalId(_) => false,
+            Self::Members(said) => match said {
+                MembersSaid::Add(_) => false,
+                MembersSaid::Remove(_) | MembersSaid::Lose(_) | MembersSaid::Replace(_) => true,
+            },
+            Self::Groups(said) => match said {
+                GroupsSaid::Add(_) => false,
+                GroupsSaid::Remove(_) | GroupsSaid::Replace(_) => true,
+            },
         }
     }
 
     /// Whether it can move more people than it names, where a group holds groups.
     const fn moves_groups(&self) -> bool {
         match self {
-            Self::AddMembers(_) | Self::RemoveMembers(_) | Self::LoseMembers(_) | Self::ReplaceMembers(_) => {
-                false
-            }
-            Self::DisplayName(_)
-            | Self::ExternalId(_)
-            | Self::AddGroups(_)
-            | Self::RemoveGroups(_)
-            | Self::ReplaceGroups(_) => true,
+            Self::Members(_) => false,
+            Self::DisplayName(_) | Self::ExternalId(_) | Self::Groups(_) => true,
         }
     }
 
     const fn names_groups(&self) -> bool {
         match self {
-            Self::AddGroups(groups) | Self::RemoveGroups(groups) | Self::ReplaceGroups(groups) => {
-                !groups.is_empty()
-            }
-            _ => false,
+            Self::DisplayName(_) | Self::ExternalId(_) | Self::Members(_) => false,
+            Self::Groups(
+                GroupsSaid::Add(groups) | GroupsSaid::Remove(groups) | GroupsSaid::Replace(groups),
+            ) => !groups.is_empty(),
         }
     }
 }
@@ -159,7 +170,13 @@ pub fn create_group(
         .then(event, DirectoryGroupChange::Create(group.clone()));
     moment.apply(tx, &plan)?;
     if !members.is_empty() {
-        change_group(tx, moment, speaker, group.id, &[GroupSaid::AddMembers(members.to_vec())])?;
+        change_group(
+            tx,
+            moment,
+            speaker,
+            group.id,
+            &[GroupSaid::Members(MembersSaid::Add(members.to_vec()))],
+        )?;
     }
     Ok(group)
 }
@@ -265,13 +282,8 @@ pub fn change_group(
                 group.external_id.clone_from(external_id);
                 continue;
             }
-            GroupSaid::AddGroups(_) | GroupSaid::RemoveGroups(_) | GroupSaid::ReplaceGroups(_) => {
-                nesting::change(tx, moment, speaker, &old, one, &mut moved)?
-            }
-            GroupSaid::AddMembers(_)
-            | GroupSaid::RemoveMembers(_)
-            | GroupSaid::LoseMembers(_)
-            | GroupSaid::ReplaceMembers(_) => say_members(tx, moment, speaker, &old, one, &mut touched)?,
+            GroupSaid::Members(said) => say_members(tx, moment, speaker, &old, said, &mut touched)?,
+            GroupSaid::Groups(said) => nesting::change(tx, moment, speaker, &old, said, &mut moved)?,
         };
         if event.is_some() {
             group.updated_at = moment.now;
@@ -320,7 +332,7 @@ fn rename(
     if !lost.is_empty() {
         let children = nesting::children(tx, speaker.directory, id)?;
         let own = all_members(tx, id)?;
-        lose_what(tx, moment, speaker, old, ((own, &children), &lost))?;
+        lose_what(tx, moment, speaker, old, Losing { own, below: &children, mappings: &lost })?;
     }
     Ok(event)
 }
@@ -374,7 +386,7 @@ pub(crate) fn rename_together(
         touched.extend(own.iter().copied());
         moved.extend(children.iter().copied());
         let lost: Vec<MappingId> = before.difference(after).copied().collect();
-        lose_what(tx, moment, speaker, old, ((own, &children), &lost))?;
+        lose_what(tx, moment, speaker, old, Losing { own, below: &children, mappings: &lost })?;
     }
     let cause = cause.map_or_else(|| speaker.cause(), |event| speaker.cause().after(event));
     let touched: Vec<DirectoryUserId> = touched.into_iter().collect();
@@ -408,40 +420,36 @@ fn say_members(
     moment: &mut Moment,
     speaker: Speaker,
     old: &DirectoryGroup,
-    said: &GroupSaid,
+    said: &MembersSaid,
     touched: &mut Touched,
 ) -> Result<Option<EventId>, ServiceError> {
     let (named, come, go) = match said {
-        GroupSaid::AddMembers(users) => {
+        MembersSaid::Add(users) => {
             let users = must_be_known(tx, speaker, users)?;
             let present = directory_group::present(tx, old.id, &users)?;
             let come = users.iter().filter(|user| !present.contains(user)).copied().collect();
-            (users, come, Vec::new())
+            (Named::In(users), come, Vec::new())
         }
-        GroupSaid::RemoveMembers(users) | GroupSaid::LoseMembers(users) => {
-            let mut go = distinct(users);
-            let named = if matches!(said, GroupSaid::RemoveMembers(_)) { go.clone() } else { Vec::new() };
-            let present = directory_group::present(tx, old.id, &go)?;
-            go.retain(|user| present.contains(user));
-            (named, Vec::new(), go)
+        MembersSaid::Remove(users) => {
+            let users = distinct(users);
+            let go = only_present(tx, old.id, &users)?;
+            (Named::Out(users), Vec::new(), go)
         }
-        GroupSaid::ReplaceMembers(users) => {
+        MembersSaid::Lose(users) => (Named::Nobody, Vec::new(), only_present(tx, old.id, &distinct(users))?),
+        MembersSaid::Replace(users) => {
             let (come, go) = difference(tx, speaker, old.id, users)?;
-            (come.clone(), come, go)
+            (Named::In(come.clone()), come, go)
         }
-        _ => return Ok(None),
     };
     // Whoever deletes them meanwhile would not see them here, and they would stay in the list for ever. Before the brake,
     // as whoever deletes them has it behind their row.
     if let Some(gone) = directory_user::first_gone(tx, speaker.directory, &come)? {
         return Err(DirectoryRefusal::UnknownMember(gone.to_string()).into());
     }
-    if matches!(said, GroupSaid::ReplaceMembers(_)) {
+    if matches!(said, MembersSaid::Replace(_)) {
         lose(tx, moment, speaker, old, &go)?;
     }
-    let named =
-        if matches!(said, GroupSaid::RemoveMembers(_)) { Named::Out(&named) } else { Named::In(&named) };
-    touched.unheld.extend(name_held(tx, moment, speaker, old.id, named)?);
+    touched.unheld.extend(name_held(tx, moment, speaker, old.id, &named)?);
     change_members(tx, moment, speaker, old, (come, go), touched)
 }
 
@@ -486,10 +494,20 @@ pub(super) fn lose_below(
     moment: &mut Moment,
     speaker: Speaker,
     group: &DirectoryGroup,
-    losing: (Vec<DirectoryUserId>, &BTreeSet<DirectoryGroupId>),
+    (own, below): (Vec<DirectoryUserId>, &BTreeSet<DirectoryGroupId>),
 ) -> Result<(), ServiceError> {
     let mappings = nesting::mappings_from(tx, group.id)?;
-    lose_what(tx, moment, speaker, group, (losing, &mappings))
+    lose_what(tx, moment, speaker, group, Losing { own, below, mappings: &mappings })
+}
+
+/// Who loses what a group gave.
+struct Losing<'l> {
+    /// Those in the group itself.
+    own: Vec<DirectoryUserId>,
+    /// The groups of which everybody loses it, and everybody below them.
+    below: &'l BTreeSet<DirectoryGroupId>,
+    /// What gave it.
+    mappings: &'l [MappingId],
 }
 
 /// Reads who is below only where it matters: they may be a whole company.
@@ -498,7 +516,7 @@ fn lose_what(
     moment: &mut Moment,
     speaker: Speaker,
     group: &DirectoryGroup,
-    ((own, below), mappings): ((Vec<DirectoryUserId>, &BTreeSet<DirectoryGroupId>), &[MappingId]),
+    Losing { own, below, mappings }: Losing<'_>,
 ) -> Result<(), ServiceError> {
     if mappings.is_empty() || !brake::is_on(tx, speaker)? {
         return Ok(());
@@ -510,12 +528,13 @@ fn lose_what(
 }
 
 /// Whom a call names, and as what.
-#[derive(Clone, Copy)]
-enum Named<'n> {
+enum Named {
     /// As members.
-    In(&'n [DirectoryUserId]),
+    In(Vec<DirectoryUserId>),
     /// As members no longer: what groups above gave by this one goes with it.
-    Out(&'n [DirectoryUserId]),
+    Out(Vec<DirectoryUserId>),
+    /// Nobody by name.
+    Nobody,
 }
 
 /// Whoever is named is held no longer: what is said of them counts. Gives back whom that touches.
@@ -524,9 +543,13 @@ fn name_held(
     moment: &mut Moment,
     speaker: Speaker,
     id: DirectoryGroupId,
-    named: Named<'_>,
+    named: &Named,
 ) -> Result<Vec<DirectoryUserId>, ServiceError> {
-    let (Named::In(users) | Named::Out(users)) = named;
+    let (users, goes_out) = match named {
+        Named::In(users) => (users, false),
+        Named::Out(users) => (users, true),
+        Named::Nobody => return Ok(Vec::new()),
+    };
     let mut kept = hold::kept_of(tx, users)?;
     if kept.is_empty() {
         return Ok(Vec::new());
@@ -539,7 +562,6 @@ fn name_held(
             followed.push(*one);
         }
     }
-    let goes_out = matches!(named, Named::Out(_));
     kept.retain(|one, _| one.group == id || (goes_out && one.through == id) || followed.contains(one));
     let unheld: BTreeSet<DirectoryUserId> = kept.values().flatten().copied().collect();
     if !unheld.is_empty() {
@@ -554,6 +576,16 @@ fn name_held(
 fn is_mapped(tx: &mut Tx<'_>, group: &DirectoryGroup) -> Result<bool, ServiceError> {
     let name = name_key(&group.display_name);
     Ok(mapping::is_group_mapped(tx, group.directory, group.id, group.external_id.as_deref(), &name)?)
+}
+
+/// Those of them who are in the group.
+fn only_present(
+    tx: &mut Tx<'_>,
+    id: DirectoryGroupId,
+    users: &[DirectoryUserId],
+) -> Result<Vec<DirectoryUserId>, ServiceError> {
+    let present = directory_group::present(tx, id, users)?;
+    Ok(users.iter().filter(|user| present.contains(user)).copied().collect())
 }
 
 /// Each once, in order of id.

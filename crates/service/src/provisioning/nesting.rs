@@ -13,7 +13,7 @@ use portcullis_store::row::bound;
 use portcullis_store::{Tx, directory_group, mapping, subgroup};
 use serde_json::json;
 
-use super::{GroupSaid, Speaker};
+use super::{GroupsSaid, Speaker};
 use crate::brake::Members;
 use crate::error::DirectoryRefusal;
 use crate::rules::{after_rule_change, listed, raise};
@@ -39,7 +39,7 @@ pub(super) fn change(
     moment: &mut Moment,
     speaker: Speaker,
     group: &DirectoryGroup,
-    said: &GroupSaid,
+    said: &GroupsSaid,
     moved: &mut BTreeSet<DirectoryGroupId>,
 ) -> Result<Option<EventId>, ServiceError> {
     let (add, remove) = difference(tx, speaker, group.id, said)?;
@@ -76,19 +76,18 @@ fn difference(
     tx: &mut Tx<'_>,
     speaker: Speaker,
     id: DirectoryGroupId,
-    said: &GroupSaid,
+    said: &GroupsSaid,
 ) -> Result<(Groups, Groups), ServiceError> {
     let present = subgroup::children(tx, id, "", bound(MAX_SUBGROUPS))?;
     let present: BTreeSet<DirectoryGroupId> = present.into_iter().collect();
     let (add, remove): (BTreeSet<_>, BTreeSet<_>) = match said {
-        GroupSaid::AddGroups(groups) => (groups.iter().copied().collect(), BTreeSet::new()),
-        GroupSaid::RemoveGroups(groups) => (BTreeSet::new(), groups.iter().copied().collect()),
-        GroupSaid::ReplaceGroups(groups) => {
+        GroupsSaid::Add(groups) => (groups.iter().copied().collect(), BTreeSet::new()),
+        GroupsSaid::Remove(groups) => (BTreeSet::new(), groups.iter().copied().collect()),
+        GroupsSaid::Replace(groups) => {
             let wanted: BTreeSet<_> = groups.iter().copied().collect();
             let gone = present.difference(&wanted).copied().collect();
             (wanted, gone)
         }
-        _ => (BTreeSet::new(), BTreeSet::new()),
     };
     if add.contains(&id) {
         let message = format!("`{id}` is the group itself");

@@ -16,7 +16,7 @@ use super::room::Reading;
 use super::version::VersionTag;
 use super::{Belongings, MAX_MEMBERS_SHOWN, MemberId, Window, member_id};
 use crate::noun::Noun;
-use crate::provisioning::{self, GroupSaid, MAX_SUBGROUPS, Speaker};
+use crate::provisioning::{self, GroupSaid, GroupsSaid, MAX_SUBGROUPS, MembersSaid, Speaker};
 use crate::{Moment, Portcullis, ServiceError};
 
 /// Members that are read at a time.
@@ -102,31 +102,31 @@ pub fn group_changes(changes: Vec<GroupChange>) -> Result<Vec<GroupSaid>, ScimEr
             GroupChange::SetExternalId(id) => said.push(GroupSaid::ExternalId(id)),
             GroupChange::AddMembers(members) => {
                 let Members { people, groups } = added(&members)?;
-                said.push(GroupSaid::AddMembers(people));
+                said.push(GroupSaid::Members(MembersSaid::Add(people)));
                 if !groups.is_empty() {
-                    said.push(GroupSaid::AddGroups(groups));
+                    said.push(GroupSaid::Groups(GroupsSaid::Add(groups)));
                 }
             }
             GroupChange::ReplaceMembers(members) => said.extend(replaced(added(&members)?)),
             GroupChange::ClearMembers => said.extend(replaced(Members::default())),
             GroupChange::RemoveMembers(ids) => {
-                said.push(GroupSaid::RemoveMembers(ids_of(&ids)));
+                said.push(GroupSaid::Members(MembersSaid::Remove(ids_of(&ids))));
                 let groups: Vec<DirectoryGroupId> = ids_of(&ids);
                 if !groups.is_empty() {
-                    said.push(GroupSaid::RemoveGroups(groups));
+                    said.push(GroupSaid::Groups(GroupsSaid::Remove(groups)));
                 }
             }
             GroupChange::RemoveMembersOf(ResourceType::User, ids) => {
-                said.push(GroupSaid::RemoveMembers(ids_of(&ids)));
+                said.push(GroupSaid::Members(MembersSaid::Remove(ids_of(&ids))));
             }
             GroupChange::RemoveMembersOf(ResourceType::Group, ids) => {
-                said.push(GroupSaid::RemoveGroups(ids_of(&ids)));
+                said.push(GroupSaid::Groups(GroupsSaid::Remove(ids_of(&ids))));
             }
             GroupChange::ClearMembersOf(ResourceType::User) => {
-                said.push(GroupSaid::ReplaceMembers(Vec::new()));
+                said.push(GroupSaid::Members(MembersSaid::Replace(Vec::new())));
             }
             GroupChange::ClearMembersOf(ResourceType::Group) => {
-                said.push(GroupSaid::ReplaceGroups(Vec::new()));
+                said.push(GroupSaid::Groups(GroupsSaid::Replace(Vec::new())));
             }
         }
     }
@@ -139,7 +139,7 @@ fn ids_of<I: std::str::FromStr>(ids: &Named) -> Vec<I> {
 }
 
 fn replaced(Members { people, groups }: Members) -> [GroupSaid; 2] {
-    [GroupSaid::ReplaceMembers(people), GroupSaid::ReplaceGroups(groups)]
+    [GroupSaid::Members(MembersSaid::Replace(people)), GroupSaid::Groups(GroupsSaid::Replace(groups))]
 }
 
 fn added(members: &Named) -> Result<Members, ScimError> {
@@ -191,11 +191,12 @@ pub fn create_group(
 ) -> Result<DirectoryGroup, ServiceError> {
     let names = (draft.display_name.as_str(), draft.external_id.as_deref());
     let Members { people, groups } = draft.members.clone().unwrap_or_default();
-    let nested = [GroupSaid::AddGroups(groups)];
+    let is_nested = !groups.is_empty();
+    let nested = [GroupSaid::Groups(GroupsSaid::Add(groups))];
     // The rules before the new group's name: locks are taken in one order.
     provisioning::lock_rules(tx, speaker, None, &nested)?;
     let mut group = provisioning::create_group(tx, moment, speaker, names, &people)?;
-    if nested != [GroupSaid::AddGroups(Vec::new())] {
+    if is_nested {
         group = provisioning::change_group(tx, moment, speaker, group.id, &nested)?;
     }
     Ok(group)

@@ -18,7 +18,7 @@ use portcullis_service::directory::{self, DirectoryChanges, Governed};
 use portcullis_service::grant::{self, NewGrant, Vouching};
 use portcullis_service::hold::{self, Decision as Decided};
 use portcullis_service::organization::named;
-use portcullis_service::provisioning::{self, GroupSaid};
+use portcullis_service::provisioning::{self, GroupSaid, MembersSaid};
 use portcullis_service::{mapping, restoring};
 use portcullis_store::hold::{HoldFilter, HoldView};
 use portcullis_testkit::Bench;
@@ -183,15 +183,15 @@ fn whoever_is_held_or_settles_acts_by_no_key_that_they_were_shown_of_another_eit
         leave_group(bench, place, saw.user);
         assert_eq!(company.state(30), Suspended);
         answers(Decision::MemberInactive, "settling");
-        company.group_says(GroupSaid::AddMembers(vec![saw.user]));
+        company.group_says(GroupSaid::Members(MembersSaid::Add(vec![saw.user])));
         answers(Decision::Allowed, "back in the group");
         let others = company.people.iter().filter(|p| p.member != owner).map(|p| p.user).collect();
-        company.group_says(GroupSaid::RemoveMembers(others));
+        company.group_says(GroupSaid::Members(MembersSaid::Remove(others)));
         assert_eq!(company.state(30), Active, "a job is to store it");
         answers(Decision::MemberInactive, "and nobody waits for that");
         company.jobs();
         answers(Decision::MemberInactive, "stored");
-        company.group_says(GroupSaid::AddMembers(vec![saw.user]));
+        company.group_says(GroupSaid::Members(MembersSaid::Add(vec![saw.user])));
         for n in 40..80 {
             company.leaves(n);
         }
@@ -262,7 +262,7 @@ fn what_a_directory_takes_by_name_settles_first_and_is_held_then() {
         // Back in the group before anybody decided: nothing had ended.
         let back = company.people.iter().position(|p| state(bench, &company.place, p.member) == Suspended);
         let back = back.unwrap();
-        company.group_says(GroupSaid::AddMembers(vec![company.people[back].user]));
+        company.group_says(GroupSaid::Members(MembersSaid::Add(vec![company.people[back].user])));
         assert_eq!((company.state(back), company.decision(back)), (Active, Decision::Allowed));
         assert_eq!(company.holds()[0].waiting, 17);
     });
@@ -273,7 +273,7 @@ fn many_who_are_named_in_one_call_are_refused_at_once_and_a_job_holds_their_end(
     on_each(|bench| {
         let company = Company::of(bench, portcullis_service::rules::MAX_PER_CALL + 10, 0);
         let all = company.people.iter().map(|person| person.user).collect();
-        company.group_says(GroupSaid::RemoveMembers(all));
+        company.group_says(GroupSaid::Members(MembersSaid::Remove(all)));
         assert!((0..company.people.len()).all(|n| company.decision(n) != Decision::Allowed));
         company.jobs();
         let may = company.people.len() / 5;
@@ -289,7 +289,7 @@ fn many_who_are_named_in_one_call_are_refused_at_once_and_a_job_holds_their_end(
 fn a_large_group_that_is_emptied_is_held_whole_and_a_release_takes_all_of_it() {
     on_each(|bench| {
         let company = Company::of(bench, portcullis_service::rules::MAX_PER_CALL + 10, 0);
-        company.group_says(GroupSaid::ReplaceMembers(vec![]));
+        company.group_says(GroupSaid::Members(MembersSaid::Replace(vec![])));
         company.jobs();
         assert_eq!(company.count(Active), company.people.len());
         assert!((0..company.people.len()).all(|n| company.decision(n) == Decision::Allowed));
@@ -309,7 +309,7 @@ fn whoever_leaves_and_whose_group_is_emptied_fares_the_same_in_either_order() {
             company.leaves(n);
         }
         company.leaves(20);
-        company.group_says(GroupSaid::ReplaceMembers(vec![]));
+        company.group_says(GroupSaid::Members(MembersSaid::Replace(vec![])));
         company.leaves(21);
         for n in [20, 21] {
             assert_eq!(company.state(n), Suspended);

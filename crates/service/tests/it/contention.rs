@@ -32,7 +32,7 @@ use portcullis_service::caller::Caller;
 use portcullis_service::directory::{self, DirectoryChanges};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::member_key::{self, NewKey};
-use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
+use portcullis_service::provisioning::{self, GroupSaid, MembersSaid, PersonSaid, Speaker};
 use portcullis_service::{Moment, ServiceError, organization};
 use portcullis_store::Tx;
 use portcullis_testkit::Bench;
@@ -130,7 +130,13 @@ fn come(bench: &Bench, place: &Place, name: String) -> (DirectoryUserId, Members
     let told = try_write(bench, move |tx, moment| {
         let speaker = speaker(moment, here);
         let user = provisioning::create_user(tx, moment, speaker, &said(&name, true))?;
-        provisioning::change_group(tx, moment, speaker, group, &[GroupSaid::AddMembers(vec![user.id])])?;
+        provisioning::change_group(
+            tx,
+            moment,
+            speaker,
+            group,
+            &[GroupSaid::Members(MembersSaid::Add(vec![user.id]))],
+        )?;
         Ok((user.id, user.membership))
     });
     told.expect("a newcomer is told of")
@@ -153,12 +159,13 @@ fn put_into_group(
     bench: &Bench,
     place: &Place,
     user: DirectoryUserId,
-    said: fn(Vec<DirectoryUserId>) -> GroupSaid,
+    said: fn(Vec<DirectoryUserId>) -> MembersSaid,
 ) -> Result<(), ServiceError> {
     let (here, group) = ((place.organization, place.directory), place.group);
     try_write(bench, move |tx, moment| {
         let speaker = speaker(moment, here);
-        provisioning::change_group(tx, moment, speaker, group, &[said(vec![user])]).map(|_| ())
+        provisioning::change_group(tx, moment, speaker, group, &[GroupSaid::Members(said(vec![user]))])
+            .map(|_| ())
     })
 }
 
@@ -207,8 +214,8 @@ fn thirty_two_clients_come_and_go_in_one_organization_and_no_answer_is_lost_on_p
                         let now = (statement + client) % 2 == 0;
                         until_done(|| match client % 2 {
                             0 => say(bench, place, (user, &name), now),
-                            _ if now => put_into_group(bench, place, user, GroupSaid::AddMembers),
-                            _ => put_into_group(bench, place, user, GroupSaid::RemoveMembers),
+                            _ if now => put_into_group(bench, place, user, MembersSaid::Add),
+                            _ => put_into_group(bench, place, user, MembersSaid::Remove),
                         });
                         lives = now;
                     }
@@ -237,8 +244,8 @@ fn rules_that_change_while_people_come_and_go_leave_everybody_in_step_on_postgre
             scope.spawn(move || {
                 for statement in 0..STATEMENTS {
                     until_done(|| match (statement + n) % 2 {
-                        0 => put_into_group(bench, place, *user, GroupSaid::RemoveMembers),
-                        _ => put_into_group(bench, place, *user, GroupSaid::AddMembers),
+                        0 => put_into_group(bench, place, *user, MembersSaid::Remove),
+                        _ => put_into_group(bench, place, *user, MembersSaid::Add),
                     });
                 }
             });
@@ -361,7 +368,7 @@ fn of_thirty_two_who_leave_at_once_as_many_end_as_the_brake_lets_and_nobody_slip
             ready.wait();
             for lists in [vec![], everybody.clone(), vec![], everybody] {
                 until_done(|| {
-                    let said = [GroupSaid::ReplaceMembers(lists.clone())];
+                    let said = [GroupSaid::Members(MembersSaid::Replace(lists.clone()))];
                     try_write(bench, move |tx, moment| {
                         let speaker = speaker(moment, here);
                         provisioning::change_group(tx, moment, speaker, group, &said).map(|_| ())

@@ -18,7 +18,7 @@ use portcullis_service::directory::{self, DirectoryChanges, Governed};
 use portcullis_service::domain::{self, Vouched};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::member_key::{self, NewKey};
-use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
+use portcullis_service::provisioning::{self, GroupSaid, MembersSaid, PersonSaid, Speaker};
 use portcullis_service::{Portcullis, ServiceError};
 use portcullis_store::audit::{AuditFilter, list_page};
 use portcullis_testkit::Bench;
@@ -316,7 +316,7 @@ fn whoever_was_on_the_way_out_of_a_directory_that_is_deleted_is_suspended_and_th
     let [(_, stays), (user, goes)] = ["ada", "bob"].map(|name| provision(&bench, &place, name));
     bench.write(move |tx, moment| {
         let speaker = speaker(moment, organization, directory);
-        let out = [GroupSaid::RemoveMembers(vec![user])];
+        let out = [GroupSaid::Members(MembersSaid::Remove(vec![user]))];
         provisioning::change_group(tx, moment, speaker, place.group, &out)?;
         Ok(())
     });

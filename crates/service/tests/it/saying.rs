@@ -10,7 +10,7 @@ use portcullis_domain::text::MAX_IDENTIFIER;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_service::ServiceError;
 use portcullis_service::error::DirectoryRefusal;
-use portcullis_service::provisioning::{self, GroupSaid, MAX_MEMBERS_PER_CALL, PersonSaid};
+use portcullis_service::provisioning::{self, GroupSaid, MAX_MEMBERS_PER_CALL, MembersSaid, PersonSaid};
 use portcullis_store::audit::AuditFilter;
 use portcullis_testkit::Bench;
 
@@ -177,7 +177,7 @@ async fn a_call_names_a_hundred_thousand_members_and_not_one_more() {
         let (organization, directory, group) = (place.organization, place.directory, place.group);
         let was_taken = bench.write(move |tx, moment| {
             let speaker = speaker(moment, organization, directory);
-            let said = [GroupSaid::AddMembers(vec![user; count])];
+            let said = [GroupSaid::Members(MembersSaid::Add(vec![user; count]))];
             match provisioning::change_group(tx, moment, speaker, group, &said) {
                 Ok(_) => Ok(true),
                 Err(ServiceError::Directory(_)) => Ok(false),

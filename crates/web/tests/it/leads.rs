@@ -5,7 +5,7 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{MappingChange, OrganizationChange};
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, MappingId, MembershipId};
 use portcullis_domain::plan::Plan;
-use portcullis_service::provisioning::{GroupSaid, Speaker, change_group};
+use portcullis_service::provisioning::{GroupSaid, MembersSaid, Speaker, change_group};
 use serde_json::{Value, json};
 
 use crate::people::{Told, directory, group, person};
@@ -148,7 +148,7 @@ async fn whoever_leads_nobody_sees_nobody() {
     let (org, dir, leads, lea) = (scene.owner.organization, teams.directory, teams.leads, teams.lea.user);
     scene.bench.write(move |tx, moment| {
         let request = portcullis_domain::id::RequestId::fresh(moment.now, &mut moment.random);
-        let said = [GroupSaid::RemoveMembers(vec![lea])];
+        let said = [GroupSaid::Members(MembersSaid::Remove(vec![lea]))];
         change_group(tx, moment, Speaker::scim(org, dir, request), leads, &said)
     });
     refused(teams.lead("GET", MEMBERS, Value::Null).await, 403, "forbidden");

@@ -3,7 +3,7 @@
 use portcullis_domain::id::{ConnectionId, RequestId};
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned, Suspended};
 use portcullis_service::hold::Decision as Decided;
-use portcullis_service::provisioning::GroupSaid;
+use portcullis_service::provisioning::{GroupSaid, MembersSaid};
 use portcullis_service::refusal::SignInRefusal;
 use portcullis_store::receipt::{self, StoredReceipt};
 use portcullis_testkit::Bench;
@@ -60,7 +60,7 @@ fn what_one_group_loses_by_two_calls_is_decided_apart_and_leads_back_to_each() {
         let company = Company::new(bench, 0);
         for first in [20, 40] {
             let stay = company.people[first..].iter().map(|person| person.user).collect();
-            company.group_says(GroupSaid::ReplaceMembers(stay));
+            company.group_says(GroupSaid::Members(MembersSaid::Replace(stay)));
         }
         let held = company.holds();
         assert_eq!(held.iter().map(|one| one.waiting).collect::<Vec<_>>(), [20, 20]);

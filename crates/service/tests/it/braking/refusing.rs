@@ -7,7 +7,7 @@ use portcullis_domain::evaluation::Decision;
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned, Suspended};
 use portcullis_service::ServiceError;
 use portcullis_service::error::DirectoryRefusal;
-use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
+use portcullis_service::provisioning::{self, GroupSaid, MembersSaid, PersonSaid, Speaker};
 use portcullis_service::rules::MAX_PER_CALL;
 use portcullis_service::{Moment, hold};
 use portcullis_store::{Priority, Tx};
@@ -68,7 +68,9 @@ impl<'b> Company<'b> {
     }
 
     fn takes_out(&self, people: std::ops::Range<usize>) -> GroupSaid {
-        GroupSaid::RemoveMembers(self.people[people].iter().map(|person| person.user).collect())
+        GroupSaid::Members(MembersSaid::Remove(
+            self.people[people].iter().map(|person| person.user).collect(),
+        ))
     }
 
     /// Everybody from here on acts as before, and nothing waits for anybody.
@@ -127,8 +129,8 @@ fn a_call_about_more_people_than_it_carries_out_itself_is_refused_however_it_say
         for said in [
             vec![company.takes_out(0..MAX_PER_CALL + 10)],
             vec![company.takes_out(0..half), company.takes_out(half..2 * half)],
-            vec![GroupSaid::ReplaceMembers(vec![])],
-            vec![GroupSaid::ReplaceMembers(vec![company.people[0].user])],
+            vec![GroupSaid::Members(MembersSaid::Replace(vec![]))],
+            vec![GroupSaid::Members(MembersSaid::Replace(vec![company.people[0].user]))],
         ] {
             assert_eq!(company.says_of_group(said.clone()), REFUSED, "{said:?}");
         }
@@ -139,10 +141,10 @@ fn a_call_about_more_people_than_it_carries_out_itself_is_refused_however_it_say
         company.nothing_happened_from(0);
         // Whoever comes in is none of the brake's business, however many they are.
         company.set_brake(None);
-        assert_eq!(company.says_of_group(vec![GroupSaid::ReplaceMembers(vec![])]), Ok(()));
+        assert_eq!(company.says_of_group(vec![GroupSaid::Members(MembersSaid::Replace(vec![]))]), Ok(()));
         company.set_brake(Some(Brake::default().with_above(Above::Refuse)));
         let all = company.people.iter().map(|person| person.user).collect();
-        assert_eq!(company.says_of_group(vec![GroupSaid::AddMembers(all)]), Ok(()));
+        assert_eq!(company.says_of_group(vec![GroupSaid::Members(MembersSaid::Add(all))]), Ok(()));
         company.nothing_happened_from(0);
     });
 }

@@ -3,7 +3,7 @@
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, OrganizationId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_service::error::{DirectoryRefusal, Taken};
-use portcullis_service::provisioning::{self, GroupSaid, PersonSaid};
+use portcullis_service::provisioning::{self, GroupSaid, MembersSaid, PersonSaid};
 use portcullis_service::{Moment, ServiceError};
 use portcullis_store::directory_group::{DirectoryGroupQuery, member_ids, query};
 use portcullis_store::{Tx, UniqueKey};
@@ -71,7 +71,7 @@ fn whoever_is_deleted_while_a_group_gets_them_is_in_no_list_on_postgresql() {
         let name = if round == "a" { "ada" } else { "bob" };
         let (user, _) = come(&bench, here, name);
         let group = bench.write(make(here, if round == "a" { "Builders" } else { "Makers" }));
-        let add = change(here, group, GroupSaid::AddMembers(vec![user]));
+        let add = change(here, group, GroupSaid::Members(MembersSaid::Add(vec![user])));
         let delete = move |tx: &mut Tx<'_>, moment: &mut Moment| {
             let speaker = speaker(moment, here);
             provisioning::delete_user(tx, moment, speaker, user)
@@ -95,7 +95,11 @@ fn whoever_is_said_to_be_inactive_while_a_group_gets_them_waits_for_no_group_on_
     let here = place(&bench);
     let (user, member) = come(&bench, here, "ada");
     let group = bench.write(make(here, "Builders"));
-    let met = meet(&bench, change(here, group, GroupSaid::AddMembers(vec![user])), says_inactive(here, user));
+    let met = meet(
+        &bench,
+        change(here, group, GroupSaid::Members(MembersSaid::Add(vec![user]))),
+        says_inactive(here, user),
+    );
     assert_eq!((met.first, met.second, met.passed), (Ok(()), Ok(()), true));
     assert_eq!(stored(&bench, here.0, member).access.state, MembershipState::Deprovisioned);
 }

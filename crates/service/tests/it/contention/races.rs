@@ -9,7 +9,7 @@ use portcullis_domain::role::Giving;
 use portcullis_domain::text::Slug;
 use portcullis_service::caller::Caller;
 use portcullis_service::noun::Noun;
-use portcullis_service::provisioning::{self, GroupSaid};
+use portcullis_service::provisioning::{self, GroupSaid, GroupsSaid, MembersSaid};
 use portcullis_service::{Moment, ServiceError, agent, directory, mapping, role};
 use portcullis_store::{Tx, directory_group};
 use portcullis_testkit::Bench;
@@ -71,7 +71,7 @@ fn who_joins_a_group_while_its_role_becomes_explicit_only_does_not_get_it_on_pos
         &bench,
         move |tx, moment| {
             let speaker = speaker(moment, here);
-            let said = [GroupSaid::AddMembers(vec![user])];
+            let said = [GroupSaid::Members(MembersSaid::Add(vec![user]))];
             provisioning::change_group(tx, moment, speaker, group, &said).map(|_| ())
         },
         move |tx, moment| {
@@ -135,7 +135,7 @@ fn a_group_that_is_renamed_while_a_group_is_put_into_it_begins_again_on_postgres
         }
     };
     let rename = || GroupSaid::DisplayName("Makers".into());
-    let met = meet(&bench, change(GroupSaid::AddGroups(vec![below])), change(rename()));
+    let met = meet(&bench, change(GroupSaid::Groups(GroupsSaid::Add(vec![below]))), change(rename()));
     met.first.unwrap();
     met.second.unwrap();
     let renamed = move |tx: &mut Tx<'_>, _: &mut Moment| Ok(directory_group::find(tx, here.1, above)?);
@@ -160,9 +160,9 @@ fn members_of_groups_that_hold_groups_come_and_go_beside_each_other_on_postgresq
         }
     };
     for group in [above, other] {
-        bench.write(change(group, GroupSaid::AddGroups(vec![below])));
+        bench.write(change(group, GroupSaid::Groups(GroupsSaid::Add(vec![below]))));
     }
-    let add = |group, person| change(group, GroupSaid::AddMembers(vec![person]));
+    let add = |group, person| change(group, GroupSaid::Members(MembersSaid::Add(vec![person])));
     let met = meet(&bench, add(above, people[0]), add(other, people[1]));
     met.first.unwrap();
     met.second.unwrap();

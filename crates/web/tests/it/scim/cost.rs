@@ -4,7 +4,8 @@ use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId};
 use portcullis_domain::mapping::MappingSource;
 use portcullis_scim::Preconditions;
 use portcullis_service::provisioning::{
-    GroupSaid, MAX_PLACES_BELOW, MAX_READ_AT_ONCE, PersonSaid, create_group, create_user,
+    GroupSaid, GroupsSaid, MAX_PLACES_BELOW, MAX_READ_AT_ONCE, MembersSaid, PersonSaid, create_group,
+    create_user,
 };
 use portcullis_service::scim::change_group;
 use portcullis_store::db::RowCounts;
@@ -94,9 +95,9 @@ impl Groups {
 async fn one_member_of_a_large_group_costs_the_rows_of_one_of_a_small_one() {
     let groups = Groups::new();
     let (one, other) = (vec![groups.people[LARGE]], vec![groups.people[LARGE + 1]]);
-    for said in [GroupSaid::AddMembers, GroupSaid::RemoveMembers] {
-        let of_large = groups.cost(groups.large, said(one.clone()));
-        let of_small = groups.cost(groups.small, said(other.clone()));
+    for said in [MembersSaid::Add, MembersSaid::Remove] {
+        let of_large = groups.cost(groups.large, GroupSaid::Members(said(one.clone())));
+        let of_small = groups.cost(groups.small, GroupSaid::Members(said(other.clone())));
         assert_eq!(of_large, of_small, "{:?}", said(vec![]));
         assert!(of_large.changed > 0 && of_large.changed < 10 && of_large.read < 30, "{of_large:?}");
     }
@@ -106,15 +107,15 @@ async fn one_member_of_a_large_group_costs_the_rows_of_one_of_a_small_one() {
 async fn a_large_list_with_one_change_writes_the_rows_of_that_change() {
     let groups = Groups::new();
     let everybody = groups.people[..LARGE].to_vec();
-    let same = groups.cost(groups.large, GroupSaid::ReplaceMembers(everybody.clone()));
+    let same = groups.cost(groups.large, GroupSaid::Members(MembersSaid::Replace(everybody.clone())));
     assert_eq!((same.changed, same.noted), (0, 0), "the same list is no change");
     let mut others = everybody.clone();
     others.reverse();
     others[LARGE / 2] = groups.people[LARGE];
-    let changed = groups.cost(groups.large, GroupSaid::ReplaceMembers(others));
+    let changed = groups.cost(groups.large, GroupSaid::Members(MembersSaid::Replace(others)));
     assert!(changed.changed > 0 && changed.changed <= 10, "one left and one came: {changed:?}");
     assert!(changed.read < 2 * LARGE as u64, "the list is read once: {changed:?}");
-    let back = groups.cost(groups.large, GroupSaid::ReplaceMembers(everybody));
+    let back = groups.cost(groups.large, GroupSaid::Members(MembersSaid::Replace(everybody)));
     assert!(back.changed > 0 && back.changed <= 10, "{back:?}");
 }
 
@@ -138,15 +139,17 @@ async fn a_group_that_leaves_another_is_read_to_the_limit_and_not_at_all_where_n
                 .write(move |tx, moment| Ok(create_group(tx, moment, speaker, (&name, None), &[])?.id)),
         );
     }
-    groups.cost(made, GroupSaid::AddGroups(teams));
+    groups.cost(made, GroupSaid::Groups(GroupsSaid::Add(teams)));
     // The same people in so many groups that they have more places than are read.
     groups.idp.bench.write(|tx, _| Ok(tx.run(&FILL_TEAMS, &[])?));
     let small = groups.small;
-    let into = |said: fn(Vec<DirectoryGroupId>) -> GroupSaid| groups.cost(small, said(vec![made]));
-    into(GroupSaid::AddGroups);
-    let unbraked = into(GroupSaid::RemoveGroups);
+    let into = |said: fn(Vec<DirectoryGroupId>) -> GroupsSaid| {
+        groups.cost(small, GroupSaid::Groups(said(vec![made])))
+    };
+    into(GroupsSaid::Add);
+    let unbraked = into(GroupsSaid::Remove);
     assert!(unbraked.read < MAX_READ_AT_ONCE as u64 + 1_000, "nobody need know who it is: {unbraked:?}");
-    into(GroupSaid::AddGroups);
+    into(GroupsSaid::Add);
     assert_eq!(groups.idp.admin("PATCH", &path, json!({ "brake": { "max_people": 10 } })).await.0, 200);
     let remove = json!([{ "op": "remove", "path": format!("members[value eq \"{made}\"]") }]);
     let refused = groups.idp.call("PATCH", &format!("/Groups/{small}"), patch(remove)).await;

@@ -1,6 +1,6 @@
 //! Users and groups as resources: lists, bodies, errors, discovery, and what is written when nothing changes.
 
-use portcullis_service::provisioning::{GroupSaid, Speaker};
+use portcullis_service::provisioning::{GroupSaid, MembersSaid, Speaker};
 use portcullis_service::scim;
 use serde_json::{Value, json};
 
@@ -403,7 +403,10 @@ async fn saying_the_same_again_touches_no_row_at_all() {
     let written = idp.bench.write(move |tx, moment| {
         let (before, none) = (tx.row_counts().written(), portcullis_scim::Preconditions::default());
         scim::replace_user(tx, moment, speaker, user, &said, &none)?;
-        let changes = [GroupSaid::AddMembers(vec![user]), GroupSaid::ReplaceMembers(vec![user])];
+        let changes = [
+            GroupSaid::Members(MembersSaid::Add(vec![user])),
+            GroupSaid::Members(MembersSaid::Replace(vec![user])),
+        ];
         scim::change_group(tx, moment, speaker, group, &changes, &none)?;
         Ok(tx.row_counts().written() - before)
     });

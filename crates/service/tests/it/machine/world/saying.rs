@@ -2,7 +2,7 @@
 
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, OrganizationId, RequestId};
 use portcullis_domain::mapping::Facet;
-use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
+use portcullis_service::provisioning::{self, GroupSaid, GroupsSaid, MembersSaid, PersonSaid, Speaker};
 use portcullis_service::{Moment, ServiceError};
 
 use super::super::command::{Command, GROUPS};
@@ -132,36 +132,48 @@ impl World {
             }
             Command::Join { user: n, group } => {
                 let (id, _, place, (org, directory)) = user(n);
-                let said = GroupSaid::AddMembers(vec![id]);
+                let said = GroupSaid::Members(MembersSaid::Add(vec![id]));
                 self.change_group(place, self.ids.groups[&(org, directory, group)], said)
             }
             Command::Leave { user: n, group } => {
                 let (id, _, place, (org, directory)) = user(n);
-                let said = GroupSaid::RemoveMembers(vec![id]);
+                let said = GroupSaid::Members(MembersSaid::Remove(vec![id]));
                 self.change_group(place, self.ids.groups[&(org, directory, group)], said)
             }
             Command::Nest { org, directory, parent, child } => {
                 let id = |group| self.ids.groups[&(org, directory, group)];
-                self.change_group(place(org, directory), id(parent), GroupSaid::AddGroups(vec![id(child)]))
+                self.change_group(
+                    place(org, directory),
+                    id(parent),
+                    GroupSaid::Groups(GroupsSaid::Add(vec![id(child)])),
+                )
             }
             Command::Unnest { nest } => {
                 let (org, directory, parent, child) = model.nest(nest).expect("the model found one");
                 let id = |group| self.ids.groups[&(org, directory, group)];
-                self.change_group(place(org, directory), id(parent), GroupSaid::RemoveGroups(vec![id(child)]))
+                self.change_group(
+                    place(org, directory),
+                    id(parent),
+                    GroupSaid::Groups(GroupsSaid::Remove(vec![id(child)])),
+                )
             }
             Command::ReplaceNested { org, directory, parent, children } => {
                 let there = |group: &usize| model.groups.contains_key(&(org, directory, *group));
                 let wanted = (0..GROUPS).filter(|group| children & (1 << group) != 0).filter(there);
                 let wanted = wanted.map(|group| self.ids.groups[&(org, directory, group)]).collect();
                 let parent = self.ids.groups[&(org, directory, parent)];
-                self.change_group(place(org, directory), parent, GroupSaid::ReplaceGroups(wanted))
+                self.change_group(
+                    place(org, directory),
+                    parent,
+                    GroupSaid::Groups(GroupsSaid::Replace(wanted)),
+                )
             }
             Command::Replace { org, directory, group, members } => {
                 let here = model.told.iter().enumerate().filter(|(_, t)| {
                     !t.gone && (t.org, t.directory) == (org, directory) && members & (1 << t.person) != 0
                 });
                 let users = here.map(|(t, _)| self.ids.told[t]).collect();
-                let said = GroupSaid::ReplaceMembers(users);
+                let said = GroupSaid::Members(MembersSaid::Replace(users));
                 self.change_group(place(org, directory), self.ids.groups[&(org, directory, group)], said)
             }
             _ => unreachable!("no statement of a directory"),
