@@ -25,6 +25,7 @@ use portcullis_store::{Tx, brake, directory, directory_user, hold, membership};
 use serde_json::json;
 
 use crate::error::DirectoryRefusal;
+use crate::pages::whole;
 use crate::provisioning::Speaker;
 use crate::{Moment, ServiceError};
 
@@ -339,15 +340,8 @@ pub(crate) fn part_missing(
     Ok(removed)
 }
 
+/// No more than the people whom the polls of the directory told of.
 fn all_missing(tx: &mut Tx<'_>, id: DirectoryId) -> Result<BTreeSet<DirectoryUserId>, ServiceError> {
-    let mut all = BTreeSet::new();
-    loop {
-        let after = all.last().map_or_else(String::new, |id: &DirectoryUserId| id.to_string());
-        let page = hold::missing(tx, id, &after, PAGE)?;
-        let last = bound(page.len()) < PAGE;
-        all.extend(page.into_iter().map(|(user, _)| user));
-        if last {
-            return Ok(all);
-        }
-    }
+    let all = whole(PAGE, |(user, _)| user.to_string(), |after, page| hold::missing(tx, id, after, page))?;
+    Ok(all.into_iter().map(|(user, _)| user).collect())
 }

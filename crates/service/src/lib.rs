@@ -48,6 +48,7 @@ pub mod organization;
 pub mod outbox;
 mod own_key;
 pub mod owner_link;
+mod pages;
 pub mod password;
 mod patience;
 pub mod proof;

@@ -24,6 +24,7 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::noun::Noun;
+use crate::pages::whole;
 use crate::rules::{Carried, Higher, after_rule_change, listed};
 use crate::{Moment, ServiceError, membership};
 
@@ -343,17 +344,11 @@ pub fn update(
     Ok((is, carried))
 }
 
-/// The directories that give that role, by a mapping or to whoever is in no mapped group.
+/// The directories that give that role, by a mapping or to whoever is in no mapped group: no more than people made.
 fn given_by(tx: &mut Tx<'_>, role: &Role) -> Result<Vec<DirectoryId>, ServiceError> {
-    let mut all: Vec<DirectoryId> = Vec::new();
-    loop {
-        let after = all.last().map_or_else(String::new, ToString::to_string);
-        let page = directory::giving(tx, role.organization, &role.slug, (&after, PAGE))?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page);
-    }
+    Ok(whole(PAGE, DirectoryId::to_string, |after, page| {
+        directory::giving(tx, role.organization, &role.slug, (after, page))
+    })?)
 }
 
 /// No directory that gives the role would give more by it than whoever saw a token of it has.

@@ -10,7 +10,6 @@ use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_domain::mapping::Facet;
 use portcullis_domain::role::Rank;
 use portcullis_store::google::{self, Known, KnownGroup};
-use portcullis_store::row::bound;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
@@ -195,18 +194,14 @@ fn is_inside(client: &Client, email: &str) -> bool {
     client.source().domain.as_ref().is_none_or(|domain| own.eq_ignore_ascii_case(domain))
 }
 
-/// Everybody who is stored.
+/// Everybody who is stored: no more than polls told of, and one tells of so many at most.
 async fn all_known(portcullis: &Portcullis, directory: DirectoryId) -> Result<Vec<Known>, PollFailure> {
-    let mut all: Vec<Known> = Vec::new();
-    loop {
-        let after = all.last().map_or_else(String::new, |known| known.id.to_string());
-        let page = portcullis.read(move |tx, _| Ok(google::people(tx, directory, &after, PAGE)?)).await?;
-        let last = bound(page.len()) < PAGE;
-        all.extend(page);
-        if last {
-            return Ok(all);
-        }
-    }
+    let all = portcullis.whole(
+        PAGE,
+        |known: &Known| known.id.to_string(),
+        move |tx, after, page| google::people(tx, directory, after, page),
+    );
+    Ok(all.await?)
 }
 
 /// The ids here of everybody who is stored, by their ids there.
@@ -221,7 +216,7 @@ pub(super) async fn ids(
     Ok(all.into_iter().filter_map(|known| Some((known.external_id?, known.id))).collect())
 }
 
-/// Every group that is stored.
+/// Every group that is stored: as with people, no more than polls told of.
 ///
 /// # Errors
 /// [`PollFailure`].
@@ -229,16 +224,12 @@ pub(super) async fn all_groups(
     portcullis: &Portcullis,
     directory: DirectoryId,
 ) -> Result<Vec<KnownGroup>, PollFailure> {
-    let mut all: Vec<KnownGroup> = Vec::new();
-    loop {
-        let after = all.last().map_or_else(String::new, |group| group.id.to_string());
-        let page = portcullis.read(move |tx, _| Ok(google::groups(tx, directory, &after, PAGE)?)).await?;
-        let last = bound(page.len()) < PAGE;
-        all.extend(page);
-        if last {
-            return Ok(all);
-        }
-    }
+    let all = portcullis.whole(
+        PAGE,
+        |group: &KnownGroup| group.id.to_string(),
+        move |tx, after, page| google::groups(tx, directory, after, page),
+    );
+    Ok(all.await?)
 }
 
 /// Which of the groups that are stored and not listed are gone.

@@ -14,7 +14,6 @@ use portcullis_domain::mapping::Facet;
 use portcullis_domain::text::name_key;
 use portcullis_store::db::Lock;
 use portcullis_store::google::{self, Stage};
-use portcullis_store::row::bound;
 use portcullis_store::{Priority, StoreError, Tx, directory_user, membership};
 
 use super::client::Client;
@@ -294,21 +293,15 @@ impl Writer<'_> {
         self.write(takes, Priority::OffBoarding).await
     }
 
+    /// Everybody who is stored in a group: no more than the people whom polls told of.
     async fn stored_members(
         &self,
         group: DirectoryGroupId,
     ) -> Result<BTreeSet<DirectoryUserId>, PollFailure> {
-        let mut all = BTreeSet::new();
-        loop {
-            let after = all.last().map_or_else(String::new, |id: &DirectoryUserId| id.to_string());
-            let page =
-                self.portcullis.read(move |tx, _| Ok(google::members(tx, group, &after, PAGE)?)).await?;
-            let last = bound(page.len()) < PAGE;
-            all.extend(page);
-            if last {
-                return Ok(all);
-            }
-        }
+        let all = self.portcullis.whole(PAGE, DirectoryUserId::to_string, move |tx, after, page| {
+            google::members(tx, group, after, page)
+        });
+        Ok(all.await?.into_iter().collect())
     }
 
     /// Writes these; what a name stands in the way of is tried once more at the end, then counted as refused.
