@@ -342,6 +342,6 @@ pub(crate) fn part_missing(
 
 /// No more than the people whom the polls of the directory told of.
 fn all_missing(tx: &mut Tx<'_>, id: DirectoryId) -> Result<BTreeSet<DirectoryUserId>, ServiceError> {
-    let all = whole(PAGE, |(user, _)| user.to_string(), |after, page| hold::missing(tx, id, after, page))?;
+    let all = whole(PAGE, |after, page| hold::missing(tx, id, after, page), |(user, _)| user.to_string())?;
     Ok(all.into_iter().map(|(user, _)| user).collect())
 }

@@ -19,8 +19,8 @@ fn behind<T>(all: &[T], id: impl Fn(&T) -> String) -> String {
 /// What `read` fails with.
 pub(crate) fn whole<T>(
     page: i64,
-    id: impl Fn(&T) -> String,
     mut read: impl FnMut(&str, i64) -> Result<Vec<T>, StoreError>,
+    id: impl Fn(&T) -> String,
 ) -> Result<Vec<T>, StoreError> {
     let mut all = Vec::new();
     loop {
@@ -41,8 +41,8 @@ impl Portcullis {
     pub(crate) async fn whole<T: Send + 'static>(
         &self,
         page: i64,
-        id: impl Fn(&T) -> String + Send,
         read: impl Fn(&mut Tx<'_>, &str, i64) -> Result<Vec<T>, StoreError> + Copy + Send + 'static,
+        id: impl Fn(&T) -> String + Send,
     ) -> Result<Vec<T>, ServiceError> {
         let mut all = Vec::new();
         loop {

@@ -346,9 +346,8 @@ pub fn update(
 
 /// The directories that give that role, by a mapping or to whoever is in no mapped group: no more than people made.
 fn given_by(tx: &mut Tx<'_>, role: &Role) -> Result<Vec<DirectoryId>, ServiceError> {
-    Ok(whole(PAGE, DirectoryId::to_string, |after, page| {
-        directory::giving(tx, role.organization, &role.slug, (after, page))
-    })?)
+    let read = |after: &str, page| directory::giving(tx, role.organization, &role.slug, (after, page));
+    Ok(whole(PAGE, read, DirectoryId::to_string)?)
 }
 
 /// No directory that gives the role would give more by it than whoever saw a token of it has.

@@ -198,8 +198,8 @@ fn is_inside(client: &Client, email: &str) -> bool {
 async fn all_known(portcullis: &Portcullis, directory: DirectoryId) -> Result<Vec<Known>, PollFailure> {
     let all = portcullis.whole(
         PAGE,
-        |known: &Known| known.id.to_string(),
         move |tx, after, page| google::people(tx, directory, after, page),
+        |known| known.id.to_string(),
     );
     Ok(all.await?)
 }
@@ -226,8 +226,8 @@ pub(super) async fn all_groups(
 ) -> Result<Vec<KnownGroup>, PollFailure> {
     let all = portcullis.whole(
         PAGE,
-        |group: &KnownGroup| group.id.to_string(),
         move |tx, after, page| google::groups(tx, directory, after, page),
+        |group| group.id.to_string(),
     );
     Ok(all.await?)
 }

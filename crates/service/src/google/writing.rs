@@ -298,9 +298,11 @@ impl Writer<'_> {
         &self,
         group: DirectoryGroupId,
     ) -> Result<BTreeSet<DirectoryUserId>, PollFailure> {
-        let all = self.portcullis.whole(PAGE, DirectoryUserId::to_string, move |tx, after, page| {
-            google::members(tx, group, after, page)
-        });
+        let all = self.portcullis.whole(
+            PAGE,
+            move |tx, after, page| google::members(tx, group, after, page),
+            DirectoryUserId::to_string,
+        );
         Ok(all.await?.into_iter().collect())
     }
 
