@@ -10,6 +10,28 @@ use crate::time::Timestamp;
 /// How Google calls the customer that the administrator in whose name is asked belongs to.
 pub const MY_CUSTOMER: &str = "my_customer";
 
+texts! {
+    /// What a poll reads.
+    pub enum PollKind {
+        /// Everything.
+        Full = "full",
+        /// Who is suspended, archived or deleted.
+        Fast = "fast",
+    }
+}
+
+texts! {
+    /// How far a poll is.
+    pub enum PollPhase {
+        /// Nobody polls.
+        Waiting = "waiting",
+        /// It asks Google.
+        Reading = "reading",
+        /// All is read, and is being written.
+        Writing = "writing",
+    }
+}
+
 /// Where a directory of Google Workspace gets its facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoogleSource {
@@ -29,6 +51,18 @@ pub struct GoogleSource {
     pub updated_at: Timestamp,
 }
 
+texts! {
+    /// Which of the rights to ask Google it is.
+    pub enum RightKind {
+        /// A service account's key.
+        ServiceAccount = "service_account",
+        /// The identity of this server's machine.
+        WorkloadIdentity = "workload_identity",
+        /// The consent of an administrator.
+        Consent = "consent",
+    }
+}
+
 /// By which right Google is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GoogleRight {
@@ -41,13 +75,13 @@ pub enum GoogleRight {
 }
 
 impl GoogleRight {
-    /// The text in the API and in the database.
+    /// Which of the rights it is.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
+    pub const fn kind(&self) -> RightKind {
         match self {
-            Self::Key(_) => "service_account",
-            Self::Workload(_) => "workload_identity",
-            Self::Consent(_) => "consent",
+            Self::Key(_) => RightKind::ServiceAccount,
+            Self::Workload(_) => RightKind::WorkloadIdentity,
+            Self::Consent(_) => RightKind::Consent,
         }
     }
 

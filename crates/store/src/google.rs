@@ -6,7 +6,8 @@
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::google::{
-    ConsentClient, ConsentGiven, GoogleKey, GoogleRight, GoogleSource, WorkloadUse,
+    ConsentClient, ConsentGiven, GoogleKey, GoogleRight, GoogleSource, PollKind, PollPhase, RightKind,
+    WorkloadUse,
 };
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, OrganizationId, RequestId};
 use portcullis_domain::role::Rank;
@@ -174,10 +175,10 @@ pub struct Poll {
     pub run: Option<RequestId>,
     /// Until when that run may write, by the database's clock; the beginning of time if it is over.
     pub leased_until: Timestamp,
-    /// `full` or `fast`: what that run reads.
-    pub kind: String,
-    /// `waiting`, `reading` or `writing`.
-    pub phase: String,
+    /// What that run reads.
+    pub kind: PollKind,
+    /// How far it is.
+    pub phase: PollPhase,
     /// What it has read and written, as JSON text.
     pub progress: String,
     /// When it began.
@@ -194,8 +195,8 @@ pub struct Poll {
     pub fast_succeeded_at: Option<Timestamp>,
     /// Runs that failed since one succeeded.
     pub failures: i64,
-    /// `full` or `fast`: which kind of run must succeed to mend what failed.
-    pub error_kind: Option<String>,
+    /// Which kind of run must succeed to mend what failed.
+    pub error_kind: Option<PollKind>,
     /// Why the last run failed, as a stable code.
     pub error_code: Option<String>,
     /// The same in words.
@@ -209,8 +210,8 @@ pub struct Poll {
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stage<'a> {
-    /// `reading` or `writing`.
-    pub phase: &'a str,
+    /// Whether it reads or writes.
+    pub phase: PollPhase,
     /// What it has read and written, as JSON text.
     pub progress: &'a str,
 }
@@ -260,7 +261,7 @@ pub(crate) fn set(tx: &mut Tx<'_>, source: &GoogleSource) -> Result<(), StoreErr
             source.organization,
             source.customer,
             source.domain,
-            source.right.as_str(),
+            source.right.kind().as_str(),
             source.right.delegated_admin(),
             key.map(|k| &k.client_email),
             key.map(|k| &k.client_id).or(consent.map(|c| &c.client_id)),
@@ -302,8 +303,8 @@ fn read_poll(row: &Row) -> Result<Poll, StoreError> {
         organization: row.parsed(1)?,
         run: row.opt_parsed(2)?,
         leased_until: row.at(3)?,
-        kind: row.text(4)?.to_owned(),
-        phase: row.text(5)?.to_owned(),
+        kind: row.parsed(4)?,
+        phase: row.parsed(5)?,
         progress: row.text(6)?.to_owned(),
         started_at: row.opt_at(7)?,
         finished_at: row.opt_at(8)?,
@@ -316,7 +317,7 @@ fn read_poll(row: &Row) -> Result<Poll, StoreError> {
         error_message: text(15)?,
         customer_id: text(16)?,
         org_units: row.text(17)?.to_owned(),
-        error_kind: text(18)?,
+        error_kind: row.opt_parsed(18)?,
     })
 }
 
@@ -359,19 +360,19 @@ pub fn source(
 fn read_source(row: &Row) -> Result<GoogleSource, StoreError> {
     let text = |column: usize| row.text(column).map(str::to_owned);
     let delegated_admin = || text(5);
-    let right = match row.text(4)? {
-        "service_account" => GoogleRight::Key(GoogleKey {
+    let right = match row.parsed(4)? {
+        RightKind::ServiceAccount => GoogleRight::Key(GoogleKey {
             delegated_admin: delegated_admin()?,
             client_email: text(6)?,
             client_id: text(7)?,
             key_id: text(8)?,
             key_sealed: text(9)?,
         }),
-        "workload_identity" => GoogleRight::Workload(WorkloadUse {
+        RightKind::WorkloadIdentity => GoogleRight::Workload(WorkloadUse {
             delegated_admin: delegated_admin()?,
             vouched_at: row.opt_at(10)?,
         }),
-        "consent" => GoogleRight::Consent(ConsentClient {
+        RightKind::Consent => GoogleRight::Consent(ConsentClient {
             client_id: text(7)?,
             hosted_domain: text(11)?,
             client_secret_sealed: text(12)?,
@@ -382,9 +383,6 @@ fn read_source(row: &Row) -> Result<GoogleSource, StoreError> {
                 None => None,
             },
         }),
-        other => {
-            return Err(StoreError::Inconsistent(format!("a source has the unknown right `{other}`")));
-        }
     };
     Ok(GoogleSource {
         directory: row.parsed(0)?,
@@ -447,12 +445,13 @@ pub fn due(
 pub fn claim(
     tx: &mut Tx<'_>,
     (directory, run): (DirectoryId, RequestId),
-    kind: &str,
+    kind: PollKind,
     now: Timestamp,
     lease_s: i64,
 ) -> Result<bool, StoreError> {
     let clock = tx.database_now()?;
-    let claimed = tx.row(&CLAIM, params![directory, run, clock.plus_s(lease_s), kind, now, clock])?;
+    let claimed =
+        tx.row(&CLAIM, params![directory, run, clock.plus_s(lease_s), kind.as_str(), now, clock])?;
     Ok(claimed.is_some())
 }
 
@@ -469,7 +468,7 @@ pub fn keep(
 ) -> Result<bool, StoreError> {
     let clock = tx.database_now()?;
     let until = clock.plus_s(lease_s);
-    Ok(tx.run(&KEEP, params![directory, run, until, stage.phase, stage.progress, clock])? > 0)
+    Ok(tx.run(&KEEP, params![directory, run, until, stage.phase.as_str(), stage.progress, clock])? > 0)
 }
 
 /// Ends a run as `poll` says it ended, and gives the directory back. A run that lost it changes nothing. Whoever asked, while
@@ -495,7 +494,7 @@ pub fn finish(tx: &mut Tx<'_>, run: RequestId, poll: &Poll) -> Result<(), StoreE
             poll.error_message,
             poll.customer_id,
             poll.org_units,
-            poll.error_kind,
+            poll.error_kind.map(PollKind::as_str),
         ],
     )
     .map(|_| ())

@@ -31,7 +31,7 @@ fn google_is_asked_in_the_name_of_whoever_was_named_or_consented_and_only_the_fo
         (consented, "consent", Some(ADMIN), None),
         (asked, "consent", None, None),
     ] {
-        assert_eq!(right.as_str(), word);
+        assert_eq!(right.kind().as_str(), word);
         assert_eq!((right.asks_as(), right.delegated_admin()), (asks_as, delegated), "{word}");
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_domain::Timestamp;
+use portcullis_domain::google::PollKind;
 use portcullis_domain::id::{DirectoryId, OrganizationId};
 use portcullis_store::google::{self, Poll};
 use portcullis_store::{Priority, Tx};
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 
 use super::Polling;
-use super::run::{Kind, Run, carry_out, claim};
+use super::run::{Run, carry_out, claim, due_at};
 use crate::{Portcullis, ServiceError};
 
 /// Milliseconds between two looks at what is due: `Sync now` begins at once for whoever watches.
@@ -29,7 +30,7 @@ const MAX_FAST_RUNS: usize = 8;
 const MAX_DUE: i64 = 1_000;
 
 /// What one look begins.
-type Chosen = ((DirectoryId, OrganizationId), Kind);
+type Chosen = ((DirectoryId, OrganizationId), PollKind);
 
 /// The runs of this node.
 #[derive(Default)]
@@ -37,25 +38,25 @@ struct Slots(HashMap<Id, Run>);
 
 impl Slots {
     fn are_full(&self) -> bool {
-        self.free(Kind::Full, MAX_FULL_RUNS) + self.free(Kind::Fast, MAX_FAST_RUNS) == 0
+        self.free(PollKind::Full, MAX_FULL_RUNS) + self.free(PollKind::Fast, MAX_FAST_RUNS) == 0
     }
 
-    fn free(&self, kind: Kind, most: usize) -> usize {
+    fn free(&self, kind: PollKind, most: usize) -> usize {
         most.saturating_sub(self.0.values().filter(|run| run.kind == kind).count())
     }
 
     /// Which of these begin: full where there is a slot and the organization has no other, then fast.
     fn choose(&self, mut due: Vec<Poll>, now: Timestamp) -> Vec<Chosen> {
-        let full = self.0.values().filter(|run| run.kind == Kind::Full);
+        let full = self.0.values().filter(|run| run.kind == PollKind::Full);
         let mut busy: HashSet<OrganizationId> = full.map(|run| run.organization).collect();
         let mut chosen = Vec::new();
-        for (kind, most) in [(Kind::Full, MAX_FULL_RUNS), (Kind::Fast, MAX_FAST_RUNS)] {
+        for (kind, most) in [(PollKind::Full, MAX_FULL_RUNS), (PollKind::Fast, MAX_FAST_RUNS)] {
             let mut free = self.free(kind, most);
-            due.sort_by_key(|poll| kind.due_at(poll));
+            due.sort_by_key(|poll| due_at(kind, poll));
             due.retain(|poll| {
                 let begins = free > 0
-                    && kind.due_at(poll) <= now
-                    && (kind == Kind::Fast || busy.insert(poll.organization));
+                    && due_at(kind, poll) <= now
+                    && (kind == PollKind::Fast || busy.insert(poll.organization));
                 if begins {
                     free -= 1;
                     chosen.push(((poll.directory, poll.organization), kind));

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use portcullis_domain::google::PollPhase;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -107,9 +108,9 @@ impl Progress {
         self.writing.store(true, Ordering::Relaxed);
     }
 
-    /// `reading` or `writing`.
-    pub(super) fn phase(&self) -> &'static str {
-        if self.writing.load(Ordering::Relaxed) { "writing" } else { "reading" }
+    /// Whether it reads or writes.
+    pub(super) fn phase(&self) -> PollPhase {
+        if self.writing.load(Ordering::Relaxed) { PollPhase::Writing } else { PollPhase::Reading }
     }
 }
 

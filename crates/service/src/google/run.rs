@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::Poll as Polled;
 use std::time::Duration;
 
-use portcullis_domain::google::{GoogleRight, GoogleSource};
+use portcullis_domain::google::{GoogleRight, GoogleSource, PollKind};
 use portcullis_domain::id::{DirectoryId, OrganizationId, RequestId};
 use portcullis_domain::{Random, Timestamp};
 use portcullis_store::google::{self, Poll, Stage};
@@ -42,37 +42,19 @@ const JITTER_PERCENT: i64 = 10;
 /// The most organizational units that are kept for people to choose from.
 const MAX_UNITS_SHOWN: usize = 1_000;
 
-/// What a run reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Everything.
-    Full,
-    /// Who is suspended, archived or deleted.
-    Fast,
+/// The most seconds of a run.
+const fn max_s(kind: PollKind) -> u64 {
+    match kind {
+        PollKind::Full => MAX_FULL_S,
+        PollKind::Fast => MAX_FAST_S,
+    }
 }
 
-impl Kind {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Fast => "fast",
-        }
-    }
-
-    /// The most seconds of a run.
-    const fn max_s(self) -> u64 {
-        match self {
-            Self::Full => MAX_FULL_S,
-            Self::Fast => MAX_FAST_S,
-        }
-    }
-
-    /// When the next of these is due.
-    pub(super) const fn due_at(self, poll: &Poll) -> Timestamp {
-        match self {
-            Self::Full => poll.full_at,
-            Self::Fast => poll.fast_at,
-        }
+/// When the next of these is due.
+pub(super) const fn due_at(kind: PollKind, poll: &Poll) -> Timestamp {
+    match kind {
+        PollKind::Full => poll.full_at,
+        PollKind::Fast => poll.fast_at,
     }
 }
 
@@ -82,7 +64,7 @@ pub(super) struct Run {
     pub(super) id: RequestId,
     pub(super) directory: DirectoryId,
     pub(super) organization: OrganizationId,
-    pub(super) kind: Kind,
+    pub(super) kind: PollKind,
 }
 
 /// What a run learned beside people and groups.
@@ -100,21 +82,21 @@ pub(super) fn claim(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     (directory, organization): (DirectoryId, OrganizationId),
-    kind: Kind,
+    kind: PollKind,
 ) -> Result<Option<Run>, ServiceError> {
     let Some(poll) = google::poll(tx, directory)? else { return Ok(None) };
-    if kind.due_at(&poll) > moment.now {
+    if due_at(kind, &poll) > moment.now {
         return Ok(None);
     }
     let id = RequestId::fresh(moment.now, &mut moment.random);
-    let claimed = google::claim(tx, (directory, id), kind.as_str(), moment.now, LEASE_S)?;
+    let claimed = google::claim(tx, (directory, id), kind, moment.now, LEASE_S)?;
     Ok(claimed.then_some(Run { id, directory, organization, kind }))
 }
 
 /// Carries a claimed run out and records how it ended.
 pub(super) async fn carry_out(portcullis: &Portcullis, run: Run) {
     let progress = Arc::new(Progress::default());
-    let max_s = run.kind.max_s();
+    let max_s = max_s(run.kind);
     let ended = tokio::select! {
         ended = caught(work(portcullis, run, &progress)) => ended,
         lost = keep_lease(portcullis, run, &progress) => Err(lost),
@@ -197,7 +179,7 @@ async fn work(portcullis: &Portcullis, run: Run, progress: &Arc<Progress>) -> Re
     let writer = Writer { portcullis, client: &client, run: run.id, progress, shown: progress };
     let mut learned = Learned { customer_id: Some(customer), org_units: None };
     match run.kind {
-        Kind::Full => {
+        PollKind::Full => {
             let mut listed = tokio::select! {
                 listed = reading::read_all(&client, progress) => listed?,
                 never = sweep(&writer, portcullis.google().fast_every_s) => match never {},
@@ -212,7 +194,7 @@ async fn work(portcullis: &Portcullis, run: Run, progress: &Arc<Progress>) -> Re
             listed.org_units.truncate(MAX_UNITS_SHOWN);
             learned.org_units = Some(listed.org_units);
         }
-        Kind::Fast => {
+        PollKind::Fast => {
             let lists = reading::read_leavers(&client, progress).await?;
             progress.begin_writing();
             let people = comparing::leavers(portcullis, &client, lists, progress).await?;
@@ -263,7 +245,7 @@ async fn sweep(writer: &Writer<'_>, every_s: i64) -> Infallible {
 
 /// A trace of the run. A fast poll that found nothing leaves none: there are 1,440 of them a day.
 fn trace(portcullis: &Portcullis, run: Run, counts: Counts, ended: &Result<Learned, PollFailure>) {
-    if run.kind == Kind::Fast && ended.is_ok() && !counts.has_written() {
+    if run.kind == PollKind::Fast && ended.is_ok() && !counts.has_written() {
         return;
     }
     let failure = ended.as_ref().err().map(|failure| {
@@ -306,14 +288,14 @@ fn succeeded(poll: &mut Poll, run: Run, learned: &Learned, polling: &Polling, mo
     poll.customer_id = learned.customer_id.clone().or_else(|| poll.customer_id.take());
     poll.fast_at = in_s(now, polling.fast_every_s);
     poll.fast_succeeded_at = Some(now);
-    if run.kind == Kind::Full {
+    if run.kind == PollKind::Full {
         poll.full_at = in_s(now, with_jitter(polling.full_every_s, &mut moment.random));
         poll.full_succeeded_at = Some(now);
         if let Some(units) = &learned.org_units {
             poll.org_units = serde_json::to_string(units).unwrap_or_else(|_| "[]".to_owned());
         }
     }
-    let mended = run.kind == Kind::Full || poll.error_kind.as_deref() != Some(Kind::Full.as_str());
+    let mended = run.kind == PollKind::Full || poll.error_kind != Some(PollKind::Full);
     if mended {
         poll.failures = 0;
         (poll.error_kind, poll.error_code, poll.error_message) = (None, None, None);
@@ -325,16 +307,15 @@ fn failed(poll: &mut Poll, run: Run, failure: &PollFailure, polling: &Polling, n
     let wait = polling.fast_every_s.saturating_mul(1 << doublings).min(polling.full_every_s);
     poll.failures = poll.failures.saturating_add(1);
     match run.kind {
-        Kind::Full => {
+        PollKind::Full => {
             poll.full_at = in_s(now, wait);
             // Who is suspended is asked for meanwhile: another page may fail, or another list.
             poll.fast_at = in_s(now, polling.fast_every_s);
         }
-        Kind::Fast => poll.fast_at = in_s(now, wait),
+        PollKind::Fast => poll.fast_at = in_s(now, wait),
     }
-    let full_is_broken = poll.error_kind.as_deref() == Some(Kind::Full.as_str());
-    let kind = if full_is_broken { Kind::Full } else { run.kind };
-    poll.error_kind = Some(kind.as_str().to_owned());
+    let full_is_broken = poll.error_kind == Some(PollKind::Full);
+    poll.error_kind = Some(if full_is_broken { PollKind::Full } else { run.kind });
     poll.error_code = Some(failure.code().to_owned());
     poll.error_message = Some(failure.to_string());
 }

@@ -309,7 +309,7 @@ pub(super) fn shown(source: &GoogleSource) -> Value {
     let mut shown = json!({
         "customer": source.customer,
         "domain": source.domain,
-        "authorization": source.right.as_str(),
+        "authorization": source.right.kind(),
         "believed_up_to": source.believed_up_to,
     });
     let more = match &source.right {

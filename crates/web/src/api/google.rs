@@ -300,9 +300,9 @@ impl GooglePatch {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SyncState {
     /// `waiting`, or `reading` or `writing` while a poll runs.
-    state: String,
+    state: &'static str,
     /// What the running or last poll reads: `full`, or `fast` for the suspended, archived and deleted only.
-    kind: String,
+    kind: &'static str,
     /// The running or last poll; the `request_id` of what it caused.
     request_id: Option<String>,
     /// What it has read and written until now.
@@ -348,8 +348,8 @@ impl SyncState {
             message: poll.error_message.unwrap_or_default(),
         });
         Self {
-            state: poll.phase,
-            kind: poll.kind,
+            state: poll.phase.as_str(),
+            kind: poll.kind.as_str(),
             request_id: poll.run.map(|run| run.to_string()),
             counts: serde_json::from_str(&poll.progress).unwrap_or_default(),
             started_at: poll.started_at.map(At),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis_domain::cause::Cause;
 use portcullis_domain::evaluation::Decision;
-use portcullis_domain::google::PollCode;
+use portcullis_domain::google::{PollCode, PollKind, PollPhase};
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned};
 use portcullis_emulator::{GoogleErrorForm, GoogleFault, GoogleMember, GooglePerson};
 use portcullis_service::ServiceError;
@@ -64,7 +64,7 @@ async fn failed_page(world: &World) {
         }
     }
     let poll = world.standing();
-    assert_eq!((poll.failures, poll.error_kind.as_deref()), (6, Some("full")));
+    assert_eq!((poll.failures, poll.error_kind), (6, Some(PollKind::Full)));
     world.google.mend();
     world.fast().await;
     assert!(world.standing().error_code.is_some(), "a fast poll does not mend what a full one failed at");
@@ -78,7 +78,7 @@ async fn two_pollers(world: &World) {
     let first = world.portcullis.clone();
     let running = tokio::spawn(async move { first.poll_google_once().await.unwrap() });
     // Until the first one has claimed it and waits for Google.
-    until(|| world.standing().phase != "waiting").await;
+    until(|| world.standing().phase != PollPhase::Waiting).await;
     assert_eq!(world.portcullis.poll_google_once().await.unwrap(), 0, "it is somebody's already");
     world.way.open();
     assert_eq!(running.await.unwrap(), 1);
@@ -95,7 +95,7 @@ async fn a_directory_that_is_deleted_while_it_is_polled_leaves_nothing_behind_an
     world.bench.clock.pass_s(1000);
     let first = world.portcullis.clone();
     let running = tokio::spawn(async move { first.poll_google_once().await.unwrap() });
-    until(|| world.standing().phase != "waiting").await;
+    until(|| world.standing().phase != PollPhase::Waiting).await;
     let (organization, id) = (world.organization, world.directory.to_string());
     let keep = (id, Governed::Keep);
     delete(&world.portcullis, Caller::Root, organization, keep, Cause::system()).await.unwrap();
@@ -114,14 +114,14 @@ async fn whoever_lost_the_directory_to_another_run_writes_nothing_more() {
     world.way.shut();
     let first = world.portcullis.clone();
     let running = tokio::spawn(async move { first.poll_google_once().await.unwrap() });
-    until(|| world.standing().phase != "waiting").await;
+    until(|| world.standing().phase != PollPhase::Waiting).await;
     // As if this node had slept through its lease, and another took the directory over.
     let mut raw = Raw::of(&world.bench);
     raw.change("UPDATE google_polls SET run = 'req_00000000000000000000000000000009'");
     world.way.open();
     running.await.unwrap();
     assert!(world.members("ada@acme.test").is_empty());
-    assert_ne!(world.standing().phase, "waiting", "the other run's record is left alone");
+    assert_ne!(world.standing().phase, PollPhase::Waiting, "the other run's record is left alone");
 }
 
 #[tokio::test]
@@ -375,7 +375,7 @@ async fn a_fault_of_ours_ends_one_run_and_is_told_like_any_other_failure() {
     let poll = world.full().await;
     assert_eq!((poll.error_code.as_deref(), poll.failures), (Some("broken_answer"), 1));
     assert!(poll.error_message.is_some_and(|message| message.contains("fault of ours")));
-    assert_eq!((poll.phase.as_str(), world.state("ada@acme.test")), ("waiting", Active));
+    assert_eq!((poll.phase, world.state("ada@acme.test")), (PollPhase::Waiting, Active));
     world.way.be_faulty(false);
     assert_eq!(world.full().await.error_code, None);
 }

@@ -1,6 +1,7 @@
 //! What changes while a run reads: another node's run, the source, and the wish to be read at once.
 
 use portcullis_domain::cause::Cause;
+use portcullis_domain::google::{PollKind, PollPhase};
 use portcullis_domain::id::RequestId;
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned};
 use portcullis_emulator::{GoogleFault, GoogleMember};
@@ -94,7 +95,7 @@ async fn domain_changed(world: &World) {
     assert_eq!(world.state_of(ada), Active, "of the former domain alone she is gone");
     assert_eq!(world.standing().error_code.as_deref(), Some("taken_over"));
     let poll = world.poll().await;
-    assert_eq!((poll.kind.as_str(), poll.error_code), ("full", None), "what was changed is read at once");
+    assert_eq!((poll.kind, poll.error_code), (PollKind::Full, None), "what was changed is read at once");
     assert_eq!(world.user_names()[&ada], "ada@acme.example");
     assert_eq!(world.decision(&key), portcullis_domain::evaluation::Decision::Allowed);
 }
@@ -105,7 +106,7 @@ async fn hastened(world: &World) {
     world.way.shut();
     world.bench.clock.pass_s(1000);
     let running = running(&world.portcullis);
-    until(|| world.standing().phase == "reading").await;
+    until(|| world.standing().phase == PollPhase::Reading).await;
     world.bench.clock.pass_s(5);
     let (organization, directory) = (world.organization, world.directory.to_string());
     world.bench.write(move |tx, moment| google::hasten(tx, moment, organization, &directory).map(|_| ()));
@@ -115,5 +116,5 @@ async fn hastened(world: &World) {
     assert_eq!(world.standing().error_code.as_deref(), Some("access_denied"));
     world.google.mend();
     let poll = world.poll().await;
-    assert_eq!((poll.kind.as_str(), poll.error_code), ("full", None), "it was asked for after the run began");
+    assert_eq!((poll.kind, poll.error_code), (PollKind::Full, None), "it was asked for after the run began");
 }

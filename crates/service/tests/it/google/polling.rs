@@ -3,6 +3,7 @@
 use portcullis_domain::access::EndedBecause;
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::evaluation::Decision;
+use portcullis_domain::google::PollKind;
 use portcullis_domain::mapping::MappingSource;
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned, Suspended};
 use portcullis_domain::text::Slug;
@@ -52,7 +53,7 @@ on_both! {
 
 async fn brings_access(world: &World) {
     let poll = world.poll().await;
-    assert_eq!((poll.kind.as_str(), poll.error_code, poll.failures), ("full", None, 0));
+    assert_eq!((poll.kind, poll.error_code, poll.failures), (PollKind::Full, None, 0));
     assert_eq!(poll.customer_id.as_deref(), Some("C03az79cb"));
     assert_eq!(poll.org_units, json!(["/Engineering", "/Sales"]).to_string());
     assert_eq!((world.state("ada@acme.test"), world.role("ada@acme.test")), (Active, Some("member".into())));

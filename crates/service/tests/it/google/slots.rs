@@ -1,6 +1,7 @@
 //! Whose polls wait for whose: nobody's leavers for the long lists of somebody else.
 
 use portcullis_domain::evaluation::Decision;
+use portcullis_domain::google::{PollKind, PollPhase};
 use portcullis_domain::id::DirectoryId;
 use portcullis_testkit::Bench;
 use tokio::sync::watch;
@@ -30,7 +31,7 @@ impl Node {
 
 fn is_read_whole_now(world: &World, directory: DirectoryId) -> bool {
     let poll = world.standing_of(directory);
-    (poll.kind.as_str(), poll.phase.as_str()) == ("full", "reading")
+    (poll.kind, poll.phase) == (PollKind::Full, PollPhase::Reading)
 }
 
 #[tokio::test]
