@@ -13,79 +13,68 @@ use crate::{Dialect, StoreError, Tx, params};
 
 /// A step of the schema.
 struct Migration {
-    number: i64,
+    /// Its number in four digits, as the file has it.
+    digits: &'static str,
     name: &'static str,
     sql: &'static str,
 }
 
+impl Migration {
+    fn number(&self) -> i64 {
+        self.digits.parse().unwrap_or_default()
+    }
+}
+
+macro_rules! steps {
+    ($($digits:literal $name:literal,)*) => {
+        &[$(Migration {
+            digits: $digits,
+            name: $name,
+            sql: include_str!(concat!("../migrations/", $digits, "_", $name, ".sql")),
+        }),*]
+    };
+}
+
 /// Every step, in order.
-const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, name: "rooms", sql: include_str!("../migrations/0001_rooms.sql") },
-    Migration { number: 2, name: "brake", sql: include_str!("../migrations/0002_brake.sql") },
-    Migration { number: 3, name: "reviews", sql: include_str!("../migrations/0003_reviews.sql") },
-    Migration { number: 4, name: "team_members", sql: include_str!("../migrations/0004_team_members.sql") },
-    Migration { number: 5, name: "google_rights", sql: include_str!("../migrations/0005_google_rights.sql") },
-    Migration { number: 6, name: "spared", sql: include_str!("../migrations/0006_spared.sql") },
-    Migration {
-        number: 7,
-        name: "sources_of_traces",
-        sql: include_str!("../migrations/0007_sources_of_traces.sql"),
-    },
-    Migration { number: 8, name: "saml", sql: include_str!("../migrations/0008_saml.sql") },
-    Migration { number: 9, name: "oidc_sessions", sql: include_str!("../migrations/0009_oidc_sessions.sql") },
-    Migration { number: 10, name: "above", sql: include_str!("../migrations/0010_above.sql") },
-    Migration { number: 11, name: "claim_rules", sql: include_str!("../migrations/0011_claim_rules.sql") },
-    Migration {
-        number: 12,
-        name: "oidc_settings",
-        sql: include_str!("../migrations/0012_oidc_settings.sql"),
-    },
-    Migration { number: 13, name: "endings", sql: include_str!("../migrations/0013_endings.sql") },
-    Migration { number: 14, name: "oidc_hints", sql: include_str!("../migrations/0014_oidc_hints.sql") },
-    Migration { number: 15, name: "moved", sql: include_str!("../migrations/0015_moved.sql") },
-    Migration {
-        number: 16,
-        name: "authenticators",
-        sql: include_str!("../migrations/0016_authenticators.sql"),
-    },
-    Migration { number: 17, name: "subjects", sql: include_str!("../migrations/0017_subjects.sql") },
-    Migration {
-        number: 18,
-        name: "client_certificates",
-        sql: include_str!("../migrations/0018_client_certificates.sql"),
-    },
-    Migration { number: 19, name: "causes", sql: include_str!("../migrations/0019_causes.sql") },
-    Migration { number: 20, name: "believed", sql: include_str!("../migrations/0020_believed.sql") },
-    Migration { number: 21, name: "signed_by", sql: include_str!("../migrations/0021_signed_by.sql") },
-    Migration {
-        number: 22,
-        name: "believed_members",
-        sql: include_str!("../migrations/0022_believed_members.sql"),
-    },
-    Migration { number: 23, name: "given", sql: include_str!("../migrations/0023_given.sql") },
-    Migration { number: 24, name: "vouched", sql: include_str!("../migrations/0024_vouched.sql") },
-    Migration { number: 25, name: "taken_over", sql: include_str!("../migrations/0025_taken_over.sql") },
-    Migration { number: 26, name: "refusals", sql: include_str!("../migrations/0026_refusals.sql") },
-    Migration { number: 27, name: "paused", sql: include_str!("../migrations/0027_paused.sql") },
-    Migration { number: 28, name: "living", sql: include_str!("../migrations/0028_living.sql") },
-    Migration { number: 29, name: "through", sql: include_str!("../migrations/0029_through.sql") },
-    Migration { number: 30, name: "chosen_from", sql: include_str!("../migrations/0030_chosen_from.sql") },
-    Migration { number: 31, name: "claimed_once", sql: include_str!("../migrations/0031_claimed_once.sql") },
-    Migration { number: 32, name: "forgotten", sql: include_str!("../migrations/0032_forgotten.sql") },
-    Migration { number: 33, name: "named", sql: include_str!("../migrations/0033_named.sql") },
-    Migration {
-        number: 34,
-        name: "numbered_receipts",
-        sql: include_str!("../migrations/0034_numbered_receipts.sql"),
-    },
-    Migration {
-        number: 35,
-        name: "standard_urns",
-        sql: include_str!("../migrations/0035_standard_urns.sql"),
-    },
-    Migration { number: 36, name: "chosen_below", sql: include_str!("../migrations/0036_chosen_below.sql") },
-    Migration { number: 37, name: "confined", sql: include_str!("../migrations/0037_confined.sql") },
-];
+const MIGRATIONS: &[Migration] = steps! {
+    "0001" "rooms",
+    "0002" "brake",
+    "0003" "reviews",
+    "0004" "team_members",
+    "0005" "google_rights",
+    "0006" "spared",
+    "0007" "sources_of_traces",
+    "0008" "saml",
+    "0009" "oidc_sessions",
+    "0010" "above",
+    "0011" "claim_rules",
+    "0012" "oidc_settings",
+    "0013" "endings",
+    "0014" "oidc_hints",
+    "0015" "moved",
+    "0016" "authenticators",
+    "0017" "subjects",
+    "0018" "client_certificates",
+    "0019" "causes",
+    "0020" "believed",
+    "0021" "signed_by",
+    "0022" "believed_members",
+    "0023" "given",
+    "0024" "vouched",
+    "0025" "taken_over",
+    "0026" "refusals",
+    "0027" "paused",
+    "0028" "living",
+    "0029" "through",
+    "0030" "chosen_from",
+    "0031" "claimed_once",
+    "0032" "forgotten",
+    "0033" "named",
+    "0034" "numbered_receipts",
+    "0035" "standard_urns",
+    "0036" "chosen_below",
+    "0037" "confined",
+};
 
 /// Where the steps lead: the whole of a database, for whoever makes one or reads it.
 const SCHEMA: &str = include_str!("../schema.sql");
@@ -136,7 +125,7 @@ fn read(row: &Row) -> Result<Applied, StoreError> {
 /// The newest step that this Portcullis knows.
 #[must_use]
 pub fn newest() -> i64 {
-    MIGRATIONS.last().map_or(0, |migration| migration.number)
+    MIGRATIONS.last().map_or(0, Migration::number)
 }
 
 /// The steps that this database has taken, in order; none if it is empty.
@@ -199,7 +188,7 @@ fn take(tx: &mut Tx<'_>, steps: &[Migration], now: Timestamp) -> Result<(), Stor
 }
 
 fn record(tx: &mut Tx<'_>, migration: &Migration, now: Timestamp) -> Result<(), StoreError> {
-    tx.run(&RECORD, params![migration.number, migration.name, now])?;
+    tx.run(&RECORD, params![migration.number(), migration.name, now])?;
     Ok(())
 }
 
@@ -213,10 +202,13 @@ fn check(taken: &[Applied]) -> Result<(), StoreError> {
         )));
     }
     for (step, known) in taken.iter().zip(MIGRATIONS) {
-        if step.number != known.number || step.name != known.name {
+        if step.number != known.number() || step.name != known.name {
             return Err(StoreError::WrongVersion(format!(
                 "the database has migration {} (`{}`) where this Portcullis has {} (`{}`)",
-                step.number, step.name, known.number, known.name
+                step.number,
+                step.name,
+                known.number(),
+                known.name
             )));
         }
     }
@@ -253,5 +245,24 @@ fn push_line(out: &mut String, dialect: Dialect, line: &str) {
             _ => text,
         });
         rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    #[test]
+    fn every_file_of_the_folder_is_a_step_and_they_are_numbered_without_a_gap() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let steps: Vec<String> =
+            MIGRATIONS.iter().map(|step| format!("{}_{}.sql", step.digits, step.name)).collect();
+        assert_eq!(steps, files);
+        assert!((1..).zip(MIGRATIONS).all(|(number, step)| step.number() == number));
     }
 }
