@@ -106,6 +106,12 @@ impl Cause {
         }
     }
 
+    /// What follows from a rule and from time, with no request of its own.
+    #[must_use]
+    pub const fn rule() -> Self {
+        Self { kind: CauseKind::Rule, ..Self::system() }
+    }
+
     /// The same cause, by that token.
     #[must_use]
     pub const fn by(self, token: TokenId) -> Self {

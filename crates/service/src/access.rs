@@ -8,7 +8,7 @@ use portcullis_domain::access::{
     Access, EndedBecause, Held, PersonFacts, Resolved, Verdict, is_let_go, judge, resolve,
 };
 use portcullis_domain::audit::{Action, EventDraft};
-use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
     Change, GrantChange, HoldChange, MembershipChange, Restamp, TombstoneChange, UserChange,
 };
@@ -127,7 +127,7 @@ fn cause_of_end(
     }
     match membership::unmapped_event(tx, membership.organization, membership.id)? {
         Some(event) => Ok(audit::following(tx, membership.organization, event)?),
-        None => Ok(Cause { kind: CauseKind::Rule, ..Cause::system() }),
+        None => Ok(Cause::rule()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft};
-use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{MembershipChange, OrganizationChange};
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, EventId, MembershipId, OrganizationId};
 use portcullis_domain::membership::MembershipState;
@@ -283,7 +283,7 @@ pub(crate) fn cause_since(
     if let Some(number) = since.number {
         events.extend(organization::rules_changes(tx, organization, number, MAX_NAMED)?);
     }
-    let by_rules = Cause { kind: CauseKind::Rule, ..Cause::system() };
+    let by_rules = Cause::rule();
     let mut each = events.iter();
     match (each.next(), each.next()) {
         (None, _) => Ok(by_rules),
@@ -305,7 +305,7 @@ pub(crate) fn settle_due(
 ) -> Result<(), ServiceError> {
     tx.lock(Lock::Rules(organization))?;
     for id in in_order(due) {
-        settle(tx, moment, id, Cause { kind: CauseKind::Rule, ..Cause::system() })?;
+        settle(tx, moment, id, Cause::rule())?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The audit log: written in the transaction that changes access, numbered and linked after it.
 
 use portcullis_domain::audit::{self, EventDraft, SALT_BYTES, Target};
-use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::cause::Cause;
 use portcullis_domain::id::{DirectoryId, EventId, OrganizationId, RequestId, TokenId};
 use portcullis_domain::{Random, Timestamp};
 use serde::Deserialize;
@@ -431,7 +431,7 @@ pub fn following(tx: &mut Tx<'_>, organization: OrganizationId, id: EventId) -> 
     let content: Content =
         found.and_then(|event| serde_json::from_str(&event.content).ok()).unwrap_or_default();
     let Because { request_id: request, directory, token } = content.cause;
-    Ok(Cause { kind: CauseKind::Rule, event: Some(id), token, request, directory, ..Cause::system() })
+    Ok(Cause { event: Some(id), token, request, directory, ..Cause::rule() })
 }
 
 /// Events that wait for their number, oldest first, each beside its organization as it stands in the row: one that does not

@@ -190,7 +190,7 @@ fn state(bench: &Bench, place: &Place, id: MembershipId) -> MembershipState {
 
 fn is_in_step(bench: &Bench, id: MembershipId) -> bool {
     bench.write(move |tx, moment| {
-        let cause = Cause { kind: CauseKind::Rule, ..Cause::system() };
+        let cause = Cause::rule();
         Ok(settle(tx, moment, id, cause)? == Settled::Unchanged)
     })
 }
