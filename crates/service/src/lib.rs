@@ -3,84 +3,89 @@
 //! A use case is a plain function of `&mut` `Tx` and a [`Moment`] (the time and randomness); [`Portcullis`] runs it on
 //! a thread of the store and answers after the commit is durable. A surface only hands over what runs in a transaction.
 //!
-//! One noun, one file, as in every room. [`access`] is the road that every change of access walks.
+//! One noun, one file, as in every room. Read [`access`] first: it is the road that every change of access walks.
 
-pub mod access;
+// The nouns of the interfaces, a file each.
 pub mod agent;
 pub mod audit;
 pub mod audit_export;
-mod brake;
-pub mod caller;
-pub mod claims;
 pub mod connection;
 pub mod dialect;
 pub mod directory;
 pub mod directory_group;
 pub mod domain;
 pub mod environment;
-pub mod error;
-pub mod evaluation;
-pub mod fetch;
 pub mod first_owner;
 pub mod google;
 pub mod grant;
 pub mod hold;
 pub mod home;
-pub mod idempotency;
 pub mod invitation;
-pub mod jobs;
-pub mod known_by;
-pub mod last_refusal;
-pub mod lead;
-mod left_out;
-pub mod local;
 pub mod mapping;
-pub mod mask;
 pub mod me;
-mod measures;
 pub mod member_key;
 pub mod membership;
-pub mod naming;
-mod newcomer;
-pub mod noun;
-pub mod oidc;
 pub mod organization;
 pub mod outbox;
 mod own_key;
 pub mod owner_link;
-mod pages;
-pub mod password;
-mod patience;
-pub mod proof;
-pub mod provisioning;
 pub mod receipt;
+pub mod review;
+pub mod role;
+pub mod service_key;
+pub mod session;
+pub mod suggestion;
+pub mod team;
+pub mod token;
+pub mod trace;
+pub mod warning;
+
+// Roads that several nouns take: who somebody is, what they may, how they come in, what becomes of them.
+pub mod access;
+mod brake;
+pub mod caller;
+pub mod claims;
+pub mod evaluation;
+pub mod known_by;
+pub mod lead;
+pub mod local;
+pub mod naming;
+mod newcomer;
+pub mod oidc;
+pub mod password;
+pub mod provisioning;
 pub mod recognition;
-pub mod refusal;
 pub mod relying_party;
 pub mod restoring;
-pub mod review;
-mod revision;
-pub mod role;
 mod rollover;
 pub mod root_use;
 pub mod rules;
 pub mod saml;
 pub mod scim;
-pub mod sealing;
-pub mod sequencer;
-pub mod service_key;
-pub mod session;
 pub mod sign_in;
 pub mod sign_out;
-pub mod signing;
 pub mod standing;
-pub mod suggestion;
-pub mod team;
+
+// What all of these stand on.
+pub mod error;
+pub mod fetch;
+pub mod idempotency;
+pub mod jobs;
+pub mod last_refusal;
+mod left_out;
+pub mod mask;
+mod measures;
+pub mod noun;
+mod pages;
+mod patience;
+pub mod proof;
+pub mod refusal;
+mod revision;
+pub mod sealing;
+pub mod sequencer;
+pub mod signing;
 pub mod throttle;
-pub mod token;
 pub mod token_use;
-pub mod trace;
-pub mod warning;
 
 use std::sync::Arc;
 
