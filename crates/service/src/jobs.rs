@@ -51,7 +51,7 @@ fn every(period: Duration) -> Interval {
     ticks
 }
 
-fn said(job: &'static str, done: Result<(), ServiceError>) {
+fn log_failure(job: &'static str, done: Result<(), ServiceError>) {
     if let Err(error) = done {
         tracing::error!(job.name = job, error.message = %error, "a job's step failed; what it left is tried again");
     }
@@ -62,11 +62,11 @@ impl Portcullis {
     /// rules may take long to store, and whoever leaves meanwhile has a receipt that is signed within a second.
     pub async fn run_jobs(&self, stop: watch::Receiver<bool>) {
         tokio::join!(self.run_sequencer(stop.clone()), self.run_others(stop));
-        said("uses", self.store_uses().await);
-        said("dialects", self.store_dialects().await);
-        said("last_refusals", self.store_last_refusals().await);
-        said("traces", self.store_traces().await);
-        said("sequence", self.sign_all().await);
+        log_failure("uses", self.store_uses().await);
+        log_failure("dialects", self.store_dialects().await);
+        log_failure("last_refusals", self.store_last_refusals().await);
+        log_failure("traces", self.store_traces().await);
+        log_failure("sequence", self.sign_all().await);
     }
 
     async fn run_sequencer(&self, mut stop: watch::Receiver<bool>) {
@@ -74,7 +74,7 @@ impl Portcullis {
         loop {
             tokio::select! {
                 _ = stop.changed() => break,
-                _ = sequence.tick() => said("sequence", self.sign_all().await),
+                _ = sequence.tick() => log_failure("sequence", self.sign_all().await),
             }
         }
     }
@@ -101,7 +101,7 @@ impl Portcullis {
                 _ = expiring.tick() => ("expiring", self.tell_expiring(&mut told).await),
                 _ = sweep.tick() => ("outbox", self.sweep_outbox().await),
             };
-            said(job, done);
+            log_failure(job, done);
         }
     }
 
