@@ -237,8 +237,9 @@ impl<'a> Run<'a> {
             Some((outcome, number, mutant.name.clone(), reached))
         });
         let unsteady = self.tests.entries.iter().filter(|test| test.went != Went::Well);
-        let mut summary =
-            Summary::of(told.collect(), unsteady.map(|test| (test.name.clone(), test.went)).collect());
+        let unsteady = unsteady.map(|test| (test.name.clone(), test.went)).collect();
+        let wavering = self.judged.entries.iter().flat_map(|judged| judged.wavering.iter().cloned());
+        let mut summary = Summary::of(told.collect(), unsteady, &wavering.collect());
         let unasked = self.left_out.unswitchable.iter().filter_map(|number| {
             let mutant = self.mutants.get(usize::try_from(*number).ok()?)?;
             let is_unasked = self.plain.outcome(&mutant.name) == Outcome::Unswitchable;
@@ -257,7 +258,11 @@ struct Summary {
 }
 
 impl Summary {
-    fn of(mut told: Vec<(Outcome, u32, String, String)>, unsteady: Vec<(String, Went)>) -> Self {
+    fn of(
+        mut told: Vec<(Outcome, u32, String, String)>,
+        unsteady: Vec<(String, Went)>,
+        wavering: &BTreeSet<String>,
+    ) -> Self {
         told.sort();
         let mut counts: BTreeMap<Outcome, usize> = BTreeMap::new();
         let mut text = String::new();
@@ -268,10 +273,14 @@ impl Summary {
         for (name, went) in &unsteady {
             text.push_str(&format!("without a mutant, `{name}` goes {went:?}\n"));
         }
+        for name in wavering {
+            text.push_str(&format!("with one mutant, `{name}` failed and then passed alone\n"));
+        }
         let counted: Vec<String> =
             counts.iter().map(|(outcome, count)| format!("{count} {outcome:?}")).collect();
         text.push_str(&format!("{} mutants: {}\n", told.len(), counted.join(", ")));
-        let is_clean = counts.keys().all(|outcome| outcome.is_settled()) && unsteady.is_empty();
+        let is_settled = counts.keys().all(|outcome| outcome.is_settled());
+        let is_clean = is_settled && unsteady.is_empty() && wavering.is_empty();
         Self { text, is_clean }
     }
 }

@@ -216,7 +216,8 @@ fn a_run_is_clean_only_where_everything_is_judged_to_its_end_and_nothing_survive
     let of = |outcome, went: &[Went]| {
         let told = [(Outcome::Caught, 1), (outcome, 2)]
             .map(|(outcome, number)| (outcome, number, String::new(), String::new()));
-        Summary::of(told.to_vec(), went.iter().map(|went| ("a test".to_owned(), *went)).collect()).is_clean
+        let unsteady = went.iter().map(|went| ("a test".to_owned(), *went)).collect();
+        Summary::of(told.to_vec(), unsteady, &BTreeSet::new()).is_clean
     };
     for (outcome, must) in [
         (Outcome::Survived, false),
@@ -231,6 +232,13 @@ fn a_run_is_clean_only_where_everything_is_judged_to_its_end_and_nothing_survive
         assert_eq!((of(outcome, &[]), outcome.is_settled()), (must, must), "{outcome:?}");
     }
     assert!(!of(Outcome::Caught, &[Went::Badly]), "a test that is red without a mutant proves nothing");
+    let wavering = BTreeSet::from(["a test".to_owned()]);
+    let summary = Summary::of(Vec::new(), Vec::new(), &wavering);
+    assert!(
+        !summary.is_clean && summary.text.contains("`a test` failed and then passed alone"),
+        "{}",
+        summary.text
+    );
 }
 
 #[test]

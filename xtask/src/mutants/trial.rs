@@ -163,21 +163,34 @@ fn failed(line: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::process::Command;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use super::{Database, Ended, Ground, Trial, failed};
     use crate::mutants::build::Program;
 
-    fn ended(script: &str) -> Ended {
-        let folder = std::env::temp_dir().join(format!("portcullis-trial-{}", std::process::id()));
-        let ground = Ground { folder: &folder, environment: &[] };
+    static PROGRAMS: AtomicUsize = AtomicUsize::new(0);
+
+    /// A script in the place of a program with tests, in a folder of its own.
+    pub(in crate::mutants) fn program(script: &str) -> Program {
+        let number = PROGRAMS.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("portcullis-trial-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
         // `bash --exact` would be no shell: the name of the program's file is what a test harness reads its words behind.
-        let path = folder.with_extension(format!("{}.sh", script.len()));
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, mode).unwrap();
-        let program = Program { target: String::new(), path: path.clone(), folder: std::env::temp_dir() };
+        let path = folder.join("program");
+        // Written by another process: a file is no program while a child of this one, begun meanwhile, has it open to write.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod +x "$0""#]).arg(&path).arg(script);
+        assert!(shell.status().unwrap().success());
+        Program { target: String::new(), path, folder }
+    }
+
+    fn ended(script: &str) -> Ended {
+        let program = program(script);
+        let folder = program.folder.join("tmp");
+        let ground = Ground { folder: &folder, environment: &[] };
         let trial = Trial {
             program: &program,
             tests: &["one"],
@@ -185,8 +198,8 @@ mod tests {
             mutant: None,
             reached: None,
         };
-        let ended = ground.run(script.len(), &trial, Duration::from_secs(2)).unwrap();
-        std::fs::remove_file(path).unwrap();
+        let ended = ground.run(0, &trial, Duration::from_secs(2)).unwrap();
+        std::fs::remove_dir_all(&program.folder).unwrap();
         ended
     }
 
