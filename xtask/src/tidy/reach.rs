@@ -8,6 +8,9 @@ use super::{Fault, Source, Tree};
 
 /// The parts of `server` that play the identity provider.
 const EMULATOR_MODULES: [&str; 3] = ["demo", "emulate", "drill"];
+/// The files that may name these: the one that asks the command line what is wanted, and what that shows of each.
+const WHO_STARTS_THEM: [&str; 3] =
+    ["crates/server/src/main.rs", "crates/server/src/commands.rs", "crates/server/src/cli.rs"];
 /// The demo, which uses the product as a stranger would: by its program and over HTTP.
 const STRANGER: &str = "demo";
 /// What of the workspace it may name beside its own room: the provider's side, how a stranger verifies a signature, the clock.
@@ -59,6 +62,16 @@ fn paths(source: &Source) -> Vec<Fault> {
             let mend = "only the modules `demo`, `emulate` and `drill` of `server` may; move the code there";
             faults.push(Fault::new(&source.path, named.line, what, mend));
         }
+        let emulator_module =
+            EMULATOR_MODULES.iter().find(|module| names_module(source, &named.path, module));
+        if let Some(module) = emulator_module
+            && !may_name_emulator(source)
+            && !WHO_STARTS_THEM.contains(&source.path.as_str())
+        {
+            let what = format!("the module `{module}` is named where `serve` could reach it");
+            let mend = "only the command line starts what plays a provider; move what is shared out of there";
+            faults.push(Fault::new(&source.path, named.line, what, mend));
+        }
         let is_ours = named.path.starts_with("portcullis_");
         if is_of(source, STRANGER)
             && is_ours
@@ -93,6 +106,13 @@ fn begins_with(path: &str, start: &str) -> bool {
 /// True if `path` ends in the name of a type.
 fn is_type(path: &str) -> bool {
     path.rsplit("::").next().is_some_and(|last| last.starts_with(|first: char| first.is_ascii_uppercase()))
+}
+
+/// True if a path in `server` leads to that module of it.
+fn names_module(source: &Source, path: &str, module: &str) -> bool {
+    let start = ["crate", "super"].into_iter().find_map(|start| path.strip_prefix(start));
+    let inside = start.and_then(|rest| rest.strip_prefix("::")).filter(|_| source.room() == "server");
+    inside.is_some_and(|rest| begins_with(rest, module))
 }
 
 fn may_name_emulator(source: &Source) -> bool {

@@ -154,10 +154,21 @@ fn the_emulator_is_found_outside_demo_emulate_and_drill() {
         ("crates/server/src/demo/steps.rs", uses),
         ("crates/server/src/emulate.rs", uses),
         ("crates/web/tests/it/main.rs", uses),
+        ("crates/server/src/listen.rs", "//! x\nfn f() { crate::demo::run(); }\n"),
+        ("crates/server/src/restore.rs", "//! x\nuse crate::{cli, emulate};\n"),
+        ("crates/server/src/restore/inner.rs", "//! x\nuse super::drill::Play;\nuse crate::demolition;\n"),
+        ("crates/server/src/commands.rs", "//! x\nuse crate::{demo, serve};\nfn f() { demo::run(); }\n"),
+        ("crates/server/src/emulate/play.rs", "//! x\nuse crate::demo::surroundings;\n"),
     ]);
     let what = "the emulator is named where `serve` could reach it";
-    let expected =
-        [format!("crates/server/src/serve.rs:2 {what}"), format!("crates/server/src/demolition.rs:2 {what}")];
+    let module = |name: &str| format!("the module `{name}` is named where `serve` could reach it");
+    let expected = [
+        format!("crates/server/src/serve.rs:2 {what}"),
+        format!("crates/server/src/demolition.rs:2 {what}"),
+        format!("crates/server/src/listen.rs:2 {}", module("demo")),
+        format!("crates/server/src/restore.rs:2 {}", module("emulate")),
+        format!("crates/server/src/restore/inner.rs:2 {}", module("drill")),
+    ];
     assert_eq!(found(&reach::check(&tree)), expected);
 }
 
