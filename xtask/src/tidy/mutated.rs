@@ -8,8 +8,20 @@ use super::{Fault, Source, Tree};
 const CONFIG: &str = ".cargo/mutants-access.toml";
 /// Where access is carried out.
 const ROOMS: [&str; 2] = ["crates/service/src/", "crates/store/src/"];
-/// Who names one of these decides or writes who acts.
-const DECIDES: [&str; 3] = ["Plan::because", "may_give", "must_reach"];
+/// Who names one of these decides or writes who acts, or proves who asks.
+const DECIDES: [&str; 7] = [
+    "Plan::because",
+    "may_give",
+    "must_reach",
+    "Proof",
+    "authenticate",
+    "authenticate_directory",
+    "bearer::find",
+];
+/// What is called so says which commits may have taken access away: a proof in memory is void after them.
+const LESSENS: &str = "lessen";
+/// What a bearer is looked up by, and the facts that access is decided from: who uses them is named above, not they.
+const LOOKED_UP: [&str; 2] = ["crates/store/src/bearer.rs", "crates/store/src/facts.rs"];
 /// Where the types of changes of access are.
 const CHANGES: &str = "portcullis_domain::change";
 
@@ -41,8 +53,11 @@ pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
         } else if !one.has_reason {
             fault(format!("nobody says why `{}` is left out", one.path), "say it in a comment above");
         }
+        let mend = "let it be mutated: it carries out who acts";
+        if LOOKED_UP.contains(&one.path) {
+            fault(format!("`{}` is left out and looks up who asks", one.path), mend);
+        }
         if let Some(named) = source.and_then(decision) {
-            let mend = "let it be mutated: it carries out who acts";
             fault(format!("`{}` is left out and names `{named}`", one.path), mend);
         }
     }
@@ -67,9 +82,9 @@ fn left_out(text: &str) -> Vec<LeftOut<'_>> {
 /// What in a file decides or writes who acts, if something does.
 fn decision(source: &Source) -> Option<String> {
     let mut named = source.paths().into_iter().filter(|named| !source.is_test_line(named.line));
+    let has = |path: &str, name: &str| format!("::{path}::").contains(&format!("::{name}::"));
     let decides = |path: &str| {
-        path.starts_with(CHANGES)
-            || DECIDES.iter().any(|name| path == *name || path.ends_with(&format!("::{name}")))
+        path.starts_with(CHANGES) || path.contains(LESSENS) || DECIDES.iter().any(|name| has(path, name))
     };
     named.find(|named| decides(&named.path)).map(|named| named.path)
 }
@@ -84,7 +99,8 @@ mod tests {
         let config = "examine_globs = [\"crates/service/src/**/*.rs\", \"crates/store/src/token.rs\"]\n\nexclude_globs = [\n  \
                   \"crates/service/src/silent.rs\",\n  # Only tells.\n  \"crates/service/src/told.rs\",\n  \
                   \"crates/service/src/gone.rs\",\n  \"crates/service/src/saml/*.rs\",\n  \
-                  \"crates/service/src/gives.rs\",\n]\n\nexclude_re = [\n  \"x\",\n]\n";
+                  \"crates/service/src/gives.rs\",\n  \"crates/service/src/proves.rs\",\n  \
+                  \"crates/store/src/bearer.rs\",\n  \"crates/store/src/counts.rs\",\n]\n\nexclude_re = [\n  \"x\",\n]\n";
         let mut tree = Tree::default();
         for (path, text) in [
             (".cargo/mutants-access.toml", config),
@@ -94,6 +110,12 @@ mod tests {
                 "//! x\n#[cfg(test)]\nmod tests {\n    use portcullis_domain::change::TokenChange;\n}\n",
             ),
             ("crates/service/src/gives.rs", "//! x\nuse portcullis_domain::change::{Change, TokenChange};\n"),
+            (
+                "crates/service/src/proves.rs",
+                "//! x\nfn f(given: &str) { g(Unauthenticated, crate::proof::Proof::of(given)) }\n",
+            ),
+            ("crates/store/src/bearer.rs", "//! x\n"),
+            ("crates/store/src/counts.rs", "//! x\nfn f(tx: &Tx) -> bool { tx.has_lessened() }\n"),
             ("crates/service/src/judged.rs", "//! x\nuse portcullis_domain::change::Change;\n"),
         ] {
             tree.add(path, text);
@@ -104,6 +126,9 @@ mod tests {
             ".cargo/mutants-access.toml:7 there is no `crates/service/src/gone.rs`",
             ".cargo/mutants-access.toml:8 `crates/service/src/saml/*.rs` leaves out what nobody has looked at",
             ".cargo/mutants-access.toml:9 `crates/service/src/gives.rs` is left out and names `portcullis_domain::change::Change`",
+            ".cargo/mutants-access.toml:10 `crates/service/src/proves.rs` is left out and names `crate::proof::Proof::of`",
+            ".cargo/mutants-access.toml:11 `crates/store/src/bearer.rs` is left out and looks up who asks",
+            ".cargo/mutants-access.toml:12 `crates/store/src/counts.rs` is left out and names `has_lessened`",
         ];
         let found =
             check(&tree).into_iter().map(|fault| format!("{}:{} {}", fault.file, fault.line, fault.what));
