@@ -18,17 +18,28 @@ fn cpu_ns() -> u64 {
     text.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// What a release build may take is a millisecond for 100 KB (see the measurements of this crate's example); a build
-/// with checks is slower by a constant, and what grows with the square of the message is slower by far more.
-const MAX_NS_PER_BYTE: u64 = 1_000;
+/// What may be taken beside the bytes: digests, the signature of RSA, and a core that others use too.
+const MAX_NS_A_MESSAGE: u64 = 1_000_000;
+/// What a byte of a message may cost that is refused, and of one that is believed: some three times what they took on a busy
+/// machine, built as tests are, with little optimisation: 8 and 21. Where everything is optimised it is a millisecond for
+/// 100 KB (the measurements of this crate's example).
+const MAX_NS_PER_BYTE: (u64, u64) = (25, 60);
+/// How often each is tried. What else runs on a core takes its caches along, so the least counts.
+const TURNS: usize = 3;
 
 fn refusal_of(document: &str) -> &'static str {
-    let message = FormMessage::parse(&form("SAMLResponse", document)).unwrap();
-    let before = cpu_ns();
-    let code = code_of(response::verify(&message, &rules()));
-    let took = cpu_ns() - before;
-    let per_byte = took / document.len() as u64;
-    assert!(per_byte < MAX_NS_PER_BYTE, "{per_byte} ns a byte for {} ({} bytes)", code, document.len());
+    let (body, rules) = (form("SAMLResponse", document), rules());
+    let mut code = "";
+    let mut turn = || {
+        let before = cpu_ns();
+        let message = FormMessage::parse(&body).unwrap();
+        code = code_of(response::verify(&message, &rules));
+        cpu_ns() - before
+    };
+    let took = (0..TURNS).map(|_| turn()).min().unwrap();
+    let per_byte = took.saturating_sub(MAX_NS_A_MESSAGE) / document.len() as u64;
+    let max = if code == "accepted" { MAX_NS_PER_BYTE.1 } else { MAX_NS_PER_BYTE.0 };
+    assert!(per_byte < max, "{per_byte} ns a byte for {code} ({} bytes)", document.len());
     code
 }
 
@@ -73,7 +84,6 @@ fn hostile_documents_are_refused_for_what_they_are() {
             "text_too_long",
         ),
         (format!("<!DOCTYPE x [{}]>", filled("<!ENTITY a \"b\">")), "doctype_refused"),
-        (format!("<!DOCTYPE x \"{}\">", filled("y")), "doctype_refused"),
         (format!("<!DOCTYPE x \"{}\">", filled("y")), "doctype_refused"),
         ("]".repeat(60_000), "message_malformed"),
         (filled("]"), "message_too_large"),
@@ -180,7 +190,8 @@ fn a_query_is_inflated_no_further_than_its_bound_however_little_came_and_however
         // What came, decoded twice; the decoder's window and buffer; and a text that grows by doubling.
         let bound = (2 * query.len() + 4 * MAX_QUERY_MESSAGE_BYTES) as u64;
         assert!(taken.bytes_max <= bound, "{name}: {} bytes at once", taken.bytes_max);
-        assert!(took < MAX_NS_PER_BYTE * MAX_QUERY_MESSAGE_BYTES as u64, "{name}: {took} ns");
+        let max = MAX_NS_A_MESSAGE + MAX_NS_PER_BYTE.0 * MAX_QUERY_MESSAGE_BYTES as u64;
+        assert!(took < max, "{name}: {took} ns");
     }
 }
 
