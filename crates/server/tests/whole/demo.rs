@@ -10,6 +10,9 @@ use crate::harness::variable;
 /// A demo is promised in under a minute; it takes a few seconds on an idle machine.
 const MAX_RUN: Duration = Duration::from_secs(60);
 
+/// What the leaver has: a session, an API key, and three keys of two agents.
+const BEARERS: usize = 5;
+
 fn demo(words: &[&str], folder: &std::path::Path) -> Output {
     Command::new(variable("PORTCULLIS_BIN"))
         .arg("demo")
@@ -55,7 +58,7 @@ fn the_demo_holds_what_it_promises_step_by_step() {
 
     let admitted = list(&steps, "bearers");
     let refused = list(&steps, "refusals");
-    assert_eq!(admitted.len(), refused.len());
+    assert_eq!((admitted.len(), refused.len()), (BEARERS, BEARERS));
     let tokens = |list: &[Value]| list.iter().map(|one| one["token"].clone()).collect::<Vec<_>>();
     assert_eq!(tokens(admitted), tokens(refused), "what was admitted is what is refused");
     assert!(admitted.iter().all(|one| one["code"] == "allowed" && one["forward_auth"] == 200));
@@ -71,6 +74,7 @@ fn the_demo_holds_what_it_promises_step_by_step() {
     assert_eq!(record["requests"], record["requests_found"]);
     assert!(record["requests"].as_u64().unwrap() >= 45, "{}", record["requests"]);
     let chain = list(&steps, "chain");
+    assert!(chain.len() >= BEARERS, "{chain:?}");
     let left = steps.iter().find(|step| step["status"] == 200 && step.get("request_id").is_some()).unwrap();
     assert!(chain.iter().all(|event| event["cause"]["request_id"] == left["request_id"]));
     let forged = steps.iter().find_map(|step| step["forged"].as_str()).unwrap();
