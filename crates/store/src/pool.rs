@@ -26,6 +26,11 @@ const READERS_ONE_IN: usize = 4;
 /// How long a SQLite connection waits for another process's lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 2000;
 
+/// What each connection to SQLite is set to, also one that is measured beside the server's. `FULL`: the log of the database is
+/// synced with every commit, before anybody is answered; with less the last answers are lost with the power.
+pub const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; \
+    PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000;";
+
 /// Which requests go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
@@ -134,12 +139,7 @@ fn open_sqlite(path: &std::path::Path) -> Result<rusqlite::Connection, StoreErro
         .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map_err(failed)?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS)).map_err(failed)?;
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; \
-             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000;",
-        )
-        .map_err(failed)?;
+    connection.execute_batch(SQLITE_SETTINGS).map_err(failed)?;
     Ok(connection)
 }
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use portcullis_store::pool::SQLITE_SETTINGS;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -54,12 +55,7 @@ impl Bare {
     pub fn beside(database: &Path) -> Self {
         let folder = tempfile::tempdir_in(".").unwrap();
         let target = Connection::open(folder.path().join("bare.db")).unwrap();
-        target
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192; \
-                 PRAGMA wal_autocheckpoint = 4000;",
-            )
-            .unwrap();
+        target.execute_batch(SQLITE_SETTINGS).unwrap();
         let source = Connection::open(database).unwrap();
         let texts: Vec<String> = source
             .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")

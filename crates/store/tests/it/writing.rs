@@ -11,6 +11,7 @@ use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryUserId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_store::db::Lock;
+use portcullis_store::statement::Statement;
 use portcullis_store::{
     Options, Priority, Store, StoreError, Tx, UniqueKey, apply, directory_user, instance,
 };
@@ -59,6 +60,33 @@ fn hold(database: &Database) -> (Sender<()>, Receiver<Answer>) {
     });
     wait.recv_timeout(MAX_WAIT).expect("the writer takes it up");
     (release, holding)
+}
+
+/// What SQLite says of itself on the connection that it is asked by.
+const SET_TO: [(&str, Statement, &str); 4] = [
+    ("journal_mode", Statement::read("test.journal_mode", "PRAGMA journal_mode"), "wal"),
+    // `FULL`: with less, the commits before the power failed are lost.
+    ("synchronous", Statement::read("test.synchronous", "PRAGMA synchronous"), "2"),
+    ("cache_size", Statement::read("test.cache_size", "PRAGMA cache_size"), "-8192"),
+    ("wal_autocheckpoint", Statement::read("test.checkpoint", "PRAGMA wal_autocheckpoint"), "4000"),
+];
+
+/// No kill of a process shows whether a commit was synced: what was written stays with the system.
+#[test]
+fn each_commit_on_sqlite_is_synced_before_it_is_answered() {
+    let database = Database::sqlite().opened();
+    let ask = |tx: &mut Tx<'_>| -> Result<Vec<String>, StoreError> {
+        let said = SET_TO.iter().map(|(_, statement, _)| {
+            let row = tx.row(statement, &[])?.unwrap();
+            row.text(0).map(str::to_owned).or_else(|_| Ok(row.int(0)?.to_string()))
+        });
+        said.collect()
+    };
+    for said in [database.note(ask).unwrap(), database.read(ask)] {
+        for ((name, _, must), said) in SET_TO.iter().zip(said) {
+            assert_eq!(said, *must, "{name}");
+        }
+    }
 }
 
 #[test]
