@@ -59,6 +59,16 @@ impl Tally {
         Ok(())
     }
 
+    /// Whether an organization is left without its last owner.
+    pub(crate) fn has_last_owner(&self) -> bool {
+        self.facts.iter().any(|fact| matches!(fact, Fact::LastOwnerKept { .. }))
+    }
+
+    /// Leaves out last owners who left, where their organization was deleted: nobody is to own it any more.
+    pub(crate) fn without_last_owners(&mut self) {
+        self.facts.retain(|fact| !matches!(fact, Fact::LastOwnerKept { .. }));
+    }
+
     /// Counts what was taken.
     pub(crate) fn count(self, now: Timestamp) {
         for fact in self.facts {

@@ -14,7 +14,7 @@ use portcullis_domain::receipt::statement;
 use portcullis_store::audit::{self, Head, WaitingEvent};
 use portcullis_store::receipt::{self, StoredReceipt};
 use portcullis_store::row::bound;
-use portcullis_store::{Priority, StoreError};
+use portcullis_store::{Priority, StoreError, organization};
 use serde_json::{Value, json};
 
 use crate::error::inconsistent;
@@ -106,7 +106,7 @@ impl Portcullis {
         let events = events.into_iter().collect::<Result<Vec<_>, _>>()?;
         let Some(organization) = events.first().map(|event| event.organization) else { return Ok(()) };
         let before = self.read(move |tx, _| Ok(audit::head(tx, organization)?)).await?;
-        let (numbered, tally) = chain(organization, before.as_ref(), &events)?;
+        let (numbered, mut tally) = chain(organization, before.as_ref(), &events)?;
         let Some(last) = numbered.last() else { return Ok(()) };
         let at = self.now();
         let key = self.signing_key(organization).await?;
@@ -127,6 +127,11 @@ impl Portcullis {
             Ok(true)
         });
         if stored.await? {
+            if tally.has_last_owner()
+                && self.read(move |tx, _| Ok(organization::find(tx, organization)?.is_none())).await?
+            {
+                tally.without_last_owners();
+            }
             tally.count(self.now());
         }
         Ok(())

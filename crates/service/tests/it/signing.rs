@@ -1,7 +1,10 @@
 //! The sequencer among the jobs: nothing that goes on for long holds it up.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::MembershipChange;
@@ -12,7 +15,8 @@ use portcullis_service::access::off_board_member;
 use portcullis_service::{Moment, ServiceError, rules};
 use portcullis_store::db::Lock;
 use portcullis_store::{Priority, Tx, facts, membership, receipt};
-use portcullis_testkit::Bench;
+use portcullis_testkit::{Bench, ROOT_TOKEN};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -81,4 +85,55 @@ async fn a_receipt_is_signed_while_a_change_of_rules_is_still_stored() {
     assert!(left > 0, "the receipt waited until the change was stored for everybody");
     stop.send(true).unwrap();
     jobs.await.unwrap();
+}
+
+/// Counts one metric, by name.
+struct Counting {
+    name: &'static str,
+    so_far: Arc<AtomicU64>,
+}
+
+impl Recorder for Counting {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        if key.name() == self.name { Counter::from_arc(Arc::clone(&self.so_far)) } else { Counter::noop() }
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn a_last_owner_who_leaves_is_an_alarm_and_one_whose_organization_is_deleted_is_none() {
+    let bench = Bench::sqlite();
+    let so_far = Arc::new(AtomicU64::new(0));
+    let counting = Counting { name: "portcullis_last_owners_kept_total", so_far: Arc::clone(&so_far) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let sequenced = || {
+        metrics::with_local_recorder(&counting, || runtime.block_on(bench.portcullis().sequence())).unwrap();
+        so_far.load(Ordering::Relaxed)
+    };
+    let beta = bench.organization("beta");
+    bench.member(beta, "boss@beta.test", "owner");
+    let deleted = runtime.block_on(bench.call(
+        "DELETE",
+        "/api/v1/organizations/beta?members=offboard",
+        ROOT_TOKEN,
+        Value::Null,
+    ));
+    assert_eq!(deleted.0, 204, "{deleted:?}");
+    assert_eq!(sequenced(), 0, "nobody is to own it any more");
+
+    let acme = bench.organization("acme");
+    let boss = bench.member(acme, "boss@acme.test", "owner").membership;
+    bench.write(move |tx, moment| off_board_member(tx, moment, acme, boss, "left", Cause::system()));
+    assert_eq!(sequenced(), 1);
 }
