@@ -94,6 +94,12 @@ pub enum ServiceError {
          organization that the operator lists in `google.workload_organizations`; or the root token names them"
     )]
     IdentityNotAllowed,
+    /// The operator names no workload identity.
+    #[error(
+        "this server has no workload identity: its operator sets `google.workload_identity` and \
+         `google.workload_service_account`; or the directory gets a service account's key, or a consent"
+    )]
+    IdentityOff,
     /// A later version brings it.
     #[error("`{0}` is not available in this version")]
     NotAvailable(&'static str),
@@ -227,6 +233,7 @@ impl ServiceError {
             Self::ChangedMeanwhile => "changed_meanwhile",
             Self::BeyondEnd => "after_beyond_end",
             Self::IdentityNotAllowed => "identity_not_allowed",
+            Self::IdentityOff => "identity_off",
             Self::NotAvailable(_) => "not_available",
             Self::Metadata { code, .. } => code,
             Self::IdempotencyMismatch => "idempotency_mismatch",

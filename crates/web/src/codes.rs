@@ -139,6 +139,7 @@ samples!(errors of ServiceError {
         ChangedMeanwhile;
         BeyondEnd;
         IdentityNotAllowed;
+        IdentityOff;
         NotAvailable("kind");
         IdempotencyMismatch;
         TooMany { retry_after_s: 1 };

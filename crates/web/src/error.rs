@@ -125,9 +125,10 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         | ServiceError::ToldFromBelow(_)
         | ServiceError::ChangedMeanwhile
         | ServiceError::BeyondEnd => StatusCode::CONFLICT,
-        ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } | ServiceError::IdempotencyMismatch => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        ServiceError::NotAvailable(_)
+        | ServiceError::IdentityOff
+        | ServiceError::Metadata { .. }
+        | ServiceError::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
         ServiceError::SignIn(_) | ServiceError::Consent(_) => StatusCode::FORBIDDEN,
         ServiceError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         ServiceError::Directory(

@@ -183,7 +183,7 @@ fn change_client(
 /// A right as it is wished.
 ///
 /// # Errors
-/// [`ServiceError::Invalid`] for a key file, address or client that cannot be used; [`ServiceError::NotAvailable`] and
+/// [`ServiceError::Invalid`] for a key file, address or client that cannot be used; [`ServiceError::IdentityOff`] and
 /// [`ServiceError::IdentityNotAllowed`] for a workload identity.
 fn right(
     tx: &mut Tx<'_>,
@@ -237,7 +237,7 @@ fn workload_use(
     delegated_admin: &str,
 ) -> Result<WorkloadUse, ServiceError> {
     let identity = ground.polling.workload.as_ref();
-    let identity = identity.ok_or(ServiceError::NotAvailable("workload_identity"))?;
+    let identity = identity.ok_or(ServiceError::IdentityOff)?;
     let vouched_at = matches!(caller, Caller::Root).then_some(moment.now);
     let used = WorkloadUse { delegated_admin: delegated_admin.to_owned(), vouched_at };
     if workload::may_use(tx, identity, (organization, &used))? {

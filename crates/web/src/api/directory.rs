@@ -242,8 +242,14 @@ const LIST: &str = "/organizations/{org}/directories";
 const ONE: &str = "/organizations/{org}/directories/{dir}";
 const TOKENS: &str = "/organizations/{org}/directories/{dir}/tokens";
 const TOKEN: &str = "/organizations/{org}/directories/{dir}/tokens/{tok}";
-const REFUSALS: [&str; 5] =
-    ["invalid_brake", "not_available", "identity_not_allowed", "role_is_explicit_only", "above_own_rank"];
+const REFUSALS: [&str; 6] = [
+    "invalid_brake",
+    "not_available",
+    "identity_not_allowed",
+    "identity_off",
+    "role_is_explicit_only",
+    "above_own_rank",
+];
 
 /// The rows of this noun.
 #[must_use]

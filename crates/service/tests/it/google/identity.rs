@@ -177,7 +177,7 @@ async fn for_whom(world: &World) {
     let globex = world.bench.organization("globex");
     let theirs = world.another_directory(globex);
     let (ours, stranger) = (steward(acme, world), steward(globex, world));
-    let none = Err(ServiceError::NotAvailable("workload_identity"));
+    let none = Err(ServiceError::IdentityOff);
     assert_eq!(name(world, &world.portcullis, (&ours, acme, own), ADMIN), none);
     let refused = Err(ServiceError::IdentityNotAllowed);
     let for_acme = lent(world, &["acme"]);
