@@ -75,7 +75,8 @@ const UNCONFIRMED_CONNECTIONS: Statement = Statement::read(
 );
 const UNCONFIRMED_PEOPLE: Statement = Statement::read(
     "checkup.unconfirmed_people",
-    "SELECT COUNT(*) FROM directory_users WHERE unconfirmed_at IS NOT NULL",
+    "SELECT COUNT(*) FROM directory_users u JOIN memberships m ON m.id = u.membership \
+     WHERE u.unconfirmed_at IS NOT NULL AND m.ended_at IS NULL",
 );
 const HELD: Statement =
     Statement::read("checkup.held", "SELECT COUNT(*) FROM held_people WHERE refused_at IS NULL");
@@ -152,7 +153,7 @@ pub struct Checkup {
     pub expiring_certificates: i64,
     /// Connections whose new issuer or keys wait for an owner.
     pub unconfirmed_connections: i64,
-    /// People of whom no directory has spoken since a restore.
+    /// People of whom no directory has spoken since a restore, and who have not ended: for those nobody waits.
     pub unconfirmed_people: i64,
     /// People of whom something is held by a brake and waits for an administrator.
     pub held: i64,

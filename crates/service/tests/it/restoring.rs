@@ -2,14 +2,16 @@
 
 use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::audit::Action;
+use portcullis_domain::cause::Cause;
 use portcullis_domain::evaluation::Decision;
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::token::{Holder, ShownTo, TokenKind};
+use portcullis_service::access::off_board_member;
 use portcullis_service::organization::named;
 use portcullis_service::restoring::{Since, Waits};
 use portcullis_service::{restoring, scim};
 use portcullis_store::audit::AuditFilter;
-use portcullis_store::{directory_user, instance};
+use portcullis_store::{checkup, directory_user, instance};
 use portcullis_testkit::Bench;
 
 use crate::thread::{Place, agent, decision, key, leave_group, place, provision, say_active, state};
@@ -142,4 +144,20 @@ fn whoever_was_suspended_by_order_waits_for_their_directory_as_well() {
     say_active(&bench, &place, bob_said, true);
     assert!(!waiting(&bench).3, "his directory spoke");
     assert_eq!(state(&bench, &place, bob), MembershipState::Suspended, "and the order stands");
+}
+
+#[test]
+fn nobody_waits_for_whoever_ended_before_the_backup_though_their_directory_goes_on_telling_of_them() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 3600);
+    let (_, ada) = provision(&bench, &place, "ada");
+    provision(&bench, &place, "bob");
+    let organization = place.organization;
+    bench.write(move |tx, moment| {
+        off_board_member(tx, moment, organization, ada, "left on Friday", Cause::system()).map(drop)
+    });
+    restore(&bench);
+    store_it(&bench);
+    let found = bench.write(|tx, moment| Ok(checkup::look(tx, moment.now, moment.now)?.unconfirmed_people));
+    assert_eq!(found, 1, "bob waits, ada ended");
 }
