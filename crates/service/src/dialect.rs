@@ -92,12 +92,10 @@ impl Dialects {
 pub fn report(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    id: &str,
+    id: DirectoryId,
     dialects: &Dialects,
 ) -> Result<Vec<DialectLine>, ServiceError> {
-    let missing = ServiceError::NotFound(Noun::Directory);
-    let Ok(id) = id.parse::<DirectoryId>() else { return Err(missing) };
-    directory::find(tx, organization, id)?.ok_or(missing)?;
+    directory::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Directory))?;
     let mut lines: HashMap<DialectKind, DialectLine> = HashMap::new();
     for heard in list(tx, id)?.into_iter().chain(dialects.waiting(id)) {
         // A kind that this version no longer knows is not shown.

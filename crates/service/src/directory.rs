@@ -87,12 +87,15 @@ pub struct DirectoryChanges {
     pub brake: Option<Option<Brake>>,
 }
 
-/// The directory of that id, as it stands in a path or body.
+/// The directory of that id.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
-pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Directory, ServiceError> {
-    let id: DirectoryId = id.parse().map_err(|_| ServiceError::NotFound(NOUN))?;
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: DirectoryId,
+) -> Result<Directory, ServiceError> {
     directory::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }
 
@@ -153,7 +156,7 @@ pub fn update(
     moment: &mut Moment,
     caller: &Caller,
     organization: OrganizationId,
-    (id, changes): (&str, &DirectoryChanges),
+    (id, changes): (DirectoryId, &DirectoryChanges),
     cause: Cause,
 ) -> Result<(Directory, Carried), ServiceError> {
     tx.lock(Lock::Organization(organization))?;

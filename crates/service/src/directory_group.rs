@@ -1,7 +1,7 @@
 //! The groups that a directory tells of, for whoever maps them.
 
 use portcullis_domain::directory_group::DirectoryGroup;
-use portcullis_domain::id::OrganizationId;
+use portcullis_domain::id::{DirectoryId, OrganizationId};
 use portcullis_store::{Tx, directory_group};
 
 use crate::{ServiceError, directory};
@@ -15,14 +15,14 @@ pub struct GroupView {
     pub members: i64,
 }
 
-/// A page of a directory's groups after the id `after`. The directory stands as it does in a path.
+/// A page of a directory's groups after the id `after`.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] for the directory.
 pub fn list(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    of: &str,
+    of: DirectoryId,
     (after, limit): (&str, i64),
 ) -> Result<Vec<GroupView>, ServiceError> {
     let of = directory::find(tx, organization, of)?;

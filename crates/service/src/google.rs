@@ -193,7 +193,7 @@ pub fn update(
     moment: &mut Moment,
     (caller, ground): (&Caller, Ground<'_>),
     organization: OrganizationId,
-    (id, changes): (&str, &SourceChanges),
+    (id, changes): (DirectoryId, &SourceChanges),
     cause: Cause,
 ) -> Result<Option<GoogleSource>, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
@@ -255,7 +255,11 @@ pub fn is_consent_revoked(tx: &mut Tx<'_>, source: &GoogleSource) -> Result<bool
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] for another kind of directory.
-pub fn find_poll(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Poll, ServiceError> {
+pub fn find_poll(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: DirectoryId,
+) -> Result<Poll, ServiceError> {
     let found = directory::find(tx, organization, id)?;
     let source = source_of(tx, &found)?;
     let mut poll = google::poll(tx, found.id)?.ok_or(ServiceError::NotFound(NOUN))?;
@@ -276,7 +280,7 @@ pub fn hasten(
     tx: &mut Tx<'_>,
     moment: &Moment,
     organization: OrganizationId,
-    id: &str,
+    id: DirectoryId,
 ) -> Result<Poll, ServiceError> {
     let poll = find_poll(tx, organization, id)?;
     google::hasten(tx, poll.directory, moment.now)?;

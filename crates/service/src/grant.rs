@@ -31,11 +31,9 @@ pub const MAX_REASON: usize = 1024;
 /// The most grants that one membership has at a time: more than there are roles is a mistake.
 pub const MAX_GRANTS: usize = 100;
 
-/// What is given to whom, and why.
+/// What is given, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewGrant {
-    /// The membership, as text.
-    pub member: String,
     /// The role's slug.
     pub role: String,
     /// Why.
@@ -57,8 +55,7 @@ pub enum Vouching {
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
-pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Grant, ServiceError> {
-    let id: GrantId = id.parse().map_err(|_| ServiceError::NotFound(Noun::Grant))?;
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: GrantId) -> Result<Grant, ServiceError> {
     grant::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Grant))
 }
 
@@ -75,7 +72,7 @@ pub fn list(
     Ok(grant::list(tx, organization, Some(after), limit)?)
 }
 
-/// Gives a role.
+/// Gives a member a role.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] for member and role; [`Refusal::AboveOwnRank`] for a role or a person above the caller;
@@ -87,12 +84,11 @@ pub fn create(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     caller: &Caller,
-    organization: OrganizationId,
+    (organization, id): (OrganizationId, MembershipId),
     wish: &NewGrant,
     cause: Cause,
 ) -> Result<Grant, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
-    let id: MembershipId = wish.member.parse().map_err(|_| ServiceError::NotFound(Noun::Member))?;
     // Held from here on: an off-boarding beside this must end the grant too, or be seen.
     let member = held(tx, moment, organization, id)?;
     let role = named(tx, organization, &wish.role)?;
@@ -211,7 +207,7 @@ pub fn update(
     moment: &mut Moment,
     caller: &Caller,
     organization: OrganizationId,
-    (id, why): (&str, Option<&str>),
+    (id, why): (GrantId, Option<&str>),
     cause: Cause,
 ) -> Result<Grant, ServiceError> {
     // It does not end meanwhile.
@@ -236,7 +232,7 @@ pub fn end(
     moment: &mut Moment,
     caller: &Caller,
     organization: OrganizationId,
-    id: &str,
+    id: GrantId,
     cause: Cause,
 ) -> Result<(), ServiceError> {
     tx.lock(Lock::Organization(organization))?;

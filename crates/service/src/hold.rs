@@ -153,7 +153,7 @@ fn step(
 ) -> Result<(usize, usize), ServiceError> {
     tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
-    let of = directory::find(tx, organization, &found.directory.to_string())?;
+    let of = directory::find(tx, organization, found.directory)?;
     directory::must_reach(tx, caller, &of)?;
     may_give(caller.rank(), hold::highest(tx, organization, id, named)?.unwrap_or(Rank::NONE))?;
     let mut people = match named {

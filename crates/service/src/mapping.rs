@@ -65,12 +65,11 @@ impl NewMapping {
     }
 }
 
-/// The mapping of that id, as it stands in a path.
+/// The mapping of that id.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
-pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Mapping, ServiceError> {
-    let id: MappingId = id.parse().map_err(|_| ServiceError::NotFound(Noun::Mapping))?;
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: MappingId) -> Result<Mapping, ServiceError> {
     mapping::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Mapping))
 }
 
@@ -169,7 +168,7 @@ pub fn update(
     moment: &mut Moment,
     caller: &Caller,
     organization: OrganizationId,
-    (id, changed): (&str, impl FnOnce(NewMapping) -> Result<NewMapping, ServiceError>),
+    (id, changed): (MappingId, impl FnOnce(NewMapping) -> Result<NewMapping, ServiceError>),
     cause: Cause,
 ) -> Result<(Mapping, Carried), ServiceError> {
     tx.lock(Lock::Organization(organization))?;
@@ -208,7 +207,7 @@ pub fn delete(
     moment: &mut Moment,
     caller: &Caller,
     organization: OrganizationId,
-    id: &str,
+    id: MappingId,
     cause: Cause,
 ) -> Result<(), ServiceError> {
     tx.lock(Lock::Organization(organization))?;
@@ -269,7 +268,8 @@ fn checked(
         Kept::New(new) => (new, None),
         Kept::Stored(was) => ((was.id, was.created_at), Some(was)),
     };
-    let of = directory::find(tx, organization, &wish.directory)?;
+    let named = wish.directory.parse().map_err(|_| ServiceError::NotFound(Noun::Directory))?;
+    let of = directory::find(tx, organization, named)?;
     let source = match was.filter(|was| was.directory == of.id && was.source == wish.source) {
         Some(was) => was.source.clone(),
         None => check_source(tx, &of, &wish.source)?,

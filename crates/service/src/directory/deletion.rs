@@ -14,7 +14,7 @@ use portcullis_domain::change::{
 };
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::grant::Grant;
-use portcullis_domain::id::{GrantId, MembershipId, OrganizationId};
+use portcullis_domain::id::{DirectoryId, GrantId, MembershipId, OrganizationId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::Slug;
@@ -59,18 +59,17 @@ pub async fn delete(
     portcullis: &Portcullis,
     caller: Caller,
     organization: OrganizationId,
-    (id, governed): (String, Governed),
+    (id, governed): (DirectoryId, Governed),
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let asked = id.clone();
-    let source = portcullis.read(move |tx, _| match find(tx, organization, &asked) {
+    let source = portcullis.read(move |tx, _| match find(tx, organization, id) {
         Ok(found) => Ok(google::source(tx, organization, found.id)?),
         Err(_) => Ok(None),
     });
     let source = source.await?;
     step_by_step(portcullis, move |tx, moment, left| {
         tx.lock(Lock::Organization(organization))?;
-        let found = find(tx, organization, &id)?;
+        let found = find(tx, organization, id)?;
         if directory::is_used(tx, organization, found.id)? {
             return Err(ServiceError::InUse(NOUN));
         }

@@ -3,7 +3,7 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::cause::Cause;
 use portcullis_domain::directory::{Directory, DirectoryKind};
-use portcullis_domain::id::{OrganizationId, TokenId};
+use portcullis_domain::id::{DirectoryId, OrganizationId, TokenId};
 use portcullis_domain::token::{Holder, TokenKind};
 use portcullis_store::db::Lock;
 use portcullis_store::token::TokenView;
@@ -22,7 +22,7 @@ use crate::{Moment, ServiceError};
 pub fn list_tokens(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    id: &str,
+    id: DirectoryId,
     after: &str,
     limit: i64,
 ) -> Result<Vec<TokenView>, ServiceError> {
@@ -37,13 +37,12 @@ pub fn list_tokens(
 pub fn find_token(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    (id, token): (&str, &str),
+    (id, token): (DirectoryId, TokenId),
 ) -> Result<TokenView, ServiceError> {
-    let unknown = || ServiceError::NotFound(Noun::Token);
     let holder = Holder::Directory(find(tx, organization, id)?.id);
-    let token: TokenId = token.parse().map_err(|_| unknown())?;
-    let found = portcullis_store::token::find(tx, organization, token)?;
-    found.filter(|t| t.kind == TokenKind::ScimToken && t.holder == holder).ok_or_else(unknown)
+    token::find(tx, organization, token)?
+        .filter(|t| t.kind == TokenKind::ScimToken && t.holder == holder)
+        .ok_or(ServiceError::NotFound(Noun::Token))
 }
 
 /// Issues one more token of a directory; several may be valid at once, so that a provider changes over without a gap.
@@ -55,7 +54,7 @@ pub fn issue_token(
     moment: &mut Moment,
     caller: &Caller,
     organization: OrganizationId,
-    (id, expires_at): (&str, Option<Timestamp>),
+    (id, expires_at): (DirectoryId, Option<Timestamp>),
     cause: Cause,
 ) -> Result<Issued, ServiceError> {
     // What the directory gives stays as it is until the token is there.
@@ -101,7 +100,7 @@ pub fn revoke_token(
     moment: &mut Moment,
     caller: &Caller,
     organization: OrganizationId,
-    (id, token): (&str, &str),
+    (id, token): (DirectoryId, TokenId),
     cause: Cause,
 ) -> Result<(), ServiceError> {
     let of = find(tx, organization, id)?;

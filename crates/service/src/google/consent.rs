@@ -199,7 +199,7 @@ impl Door {
     fn find(
         tx: &mut Tx<'_>,
         uses: &TokenUses,
-        (presented, id): (&[String], &str),
+        (presented, id): (&[String], DirectoryId),
         now: Timestamp,
     ) -> Result<Self, ServiceError> {
         let mut known = false;
@@ -241,12 +241,12 @@ impl Door {
 /// As [`begin`].
 pub async fn look(
     portcullis: &Portcullis,
-    directory: String,
+    directory: DirectoryId,
     visitor: &Visitor,
 ) -> Result<Asking, ServiceError> {
     let presented = visitor.presented.clone();
     let product = portcullis.clone();
-    let found = move |tx: &mut Tx<'_>, now| Door::find(tx, product.uses(), (&presented, &directory), now);
+    let found = move |tx: &mut Tx<'_>, now| Door::find(tx, product.uses(), (&presented, directory), now);
     let door = portcullis.read(found).await?;
     Ok(Asking {
         directory: door.directory.name,
@@ -280,14 +280,14 @@ fn verifier_place(state_hash: &str) -> String {
 /// [`portcullis_domain::Refusal::AboveOwnRank`], [`ServiceError::TooMany`].
 pub async fn begin(
     portcullis: &Portcullis,
-    directory: String,
+    directory: DirectoryId,
     visitor: &Visitor,
 ) -> Result<Url, ServiceError> {
     admit(portcullis, visitor.source)?;
     let browser = visitor.browser.clone().filter(|b| is_browser(b)).ok_or(ConsentRefusal::State)?;
     let presented = visitor.presented.clone();
     let product = portcullis.clone();
-    let found = move |tx: &mut Tx<'_>, now| Door::find(tx, product.uses(), (&presented, &directory), now);
+    let found = move |tx: &mut Tx<'_>, now| Door::find(tx, product.uses(), (&presented, directory), now);
     let door = portcullis.read(found).await?;
     let mut moment = portcullis.moment();
     let state = State::from_random(&thirty_two(&mut moment.random));
@@ -343,9 +343,9 @@ pub async fn complete(portcullis: &Portcullis, query: &str, visitor: Visitor) ->
     admit(portcullis, visitor.source)?;
     let callback = Callback::parse(query).map_err(|_| ConsentRefusal::State)?;
     let begun = take(portcullis, callback.state(), visitor.browser.as_deref()).await?;
-    let (presented, id) = (visitor.presented.clone(), begun.directory.to_string());
+    let (presented, id) = (visitor.presented.clone(), begun.directory);
     let product = portcullis.clone();
-    let found = move |tx: &mut Tx<'_>, now| Door::find(tx, product.uses(), (&presented, &id), now);
+    let found = move |tx: &mut Tx<'_>, now| Door::find(tx, product.uses(), (&presented, id), now);
     let door = portcullis.read(found).await?;
     if door.member.membership != begun.membership {
         return Err(ConsentRefusal::State.into());
@@ -416,9 +416,8 @@ async fn store(
         .write(Priority::Ordinary, move |tx, moment: &mut Moment| {
             let organization = door.directory.organization;
             tx.lock(portcullis_store::db::Lock::Organization(organization))?;
-            let id = door.directory.id.to_string();
             let presented = std::slice::from_ref(&door.secret);
-            let again = Door::find(tx, product.uses(), (presented, &id), moment.now)?;
+            let again = Door::find(tx, product.uses(), (presented, door.directory.id), moment.now)?;
             if again.source != door.source {
                 return Err(ConsentRefusal::Changed.into());
             }

@@ -64,10 +64,10 @@ impl<'b> Company<'b> {
     }
 
     fn set_brake(&self, brake: Option<Brake>) {
-        let (organization, id) = (self.place.organization, self.place.directory.to_string());
+        let (organization, id) = (self.place.organization, self.place.directory);
         self.bench.write(move |tx, moment| {
             let changes = DirectoryChanges { brake: Some(brake), ..DirectoryChanges::default() };
-            directory::update(tx, moment, &Caller::Root, organization, (&id, &changes), ordered()).map(|_| ())
+            directory::update(tx, moment, &Caller::Root, organization, (id, &changes), ordered()).map(|_| ())
         });
     }
 
@@ -113,7 +113,7 @@ impl<'b> Company<'b> {
         let (organization, directory) = (self.place.organization, self.place.directory);
         self.bench.write(move |tx, moment| {
             for one in portcullis_store::mapping::list(tx, organization, Some(directory), None, 10)? {
-                mapping::delete(tx, moment, &Caller::Root, organization, &one.id.to_string(), ordered())?;
+                mapping::delete(tx, moment, &Caller::Root, organization, one.id, ordered())?;
             }
             Ok(())
         });
@@ -326,7 +326,7 @@ fn deleted(bench: &Bench, said: Governed) -> Company<'_> {
         company.leaves(n);
     }
     assert_eq!(company.leaves(30), Suspended);
-    let (organization, id) = (company.place.organization, company.place.directory.to_string());
+    let (organization, id) = (company.place.organization, company.place.directory);
     run(directory::delete(bench.portcullis(), Caller::Root, organization, (id, said), ordered())).unwrap();
     company.jobs();
     assert_eq!(company.holds().len(), 0);
@@ -383,13 +383,9 @@ fn the_last_owner_who_is_held_keeps_the_ownership_and_loses_everything_else_when
         let organization = company.place.organization;
         let owner = company.people[40].member;
         bench.write(move |tx, moment| {
-            let wish = NewGrant {
-                member: owner.to_string(),
-                role: "owner".into(),
-                reason: "the founder".into(),
-                vouching: Vouching::Unsaid,
-            };
-            grant::create(tx, moment, &Caller::Root, organization, &wish, ordered()).map(|_| ())
+            let wish =
+                NewGrant { role: "owner".into(), reason: "the founder".into(), vouching: Vouching::Unsaid };
+            grant::create(tx, moment, &Caller::Root, (organization, owner), &wish, ordered()).map(|_| ())
         });
         for n in 0..MAY {
             company.leaves(n);

@@ -279,9 +279,9 @@ fn another_mapping(bench: &Bench, here: (OrganizationId, DirectoryId)) -> Result
     })?
     .0;
     until_done(|| {
-        let id = made.id.to_string();
+        let id = made.id;
         try_write(bench, move |tx, moment| {
-            portcullis_service::mapping::delete(tx, moment, &Caller::Root, here.0, &id, cause).map(|_| ())
+            portcullis_service::mapping::delete(tx, moment, &Caller::Root, here.0, id, cause).map(|_| ())
         })
     });
     Ok(())
@@ -337,8 +337,7 @@ fn set_brake(bench: &Bench, here: (OrganizationId, DirectoryId)) {
         let brake = Some(Some(Brake::new(Some(0), None)?));
         let changes = DirectoryChanges { brake, ..DirectoryChanges::default() };
         let cause = Cause { kind: CauseKind::Api, ..Cause::system() };
-        let id = here.1.to_string();
-        directory::update(tx, moment, &Caller::Root, here.0, (&id, &changes), cause).map(|_| ())
+        directory::update(tx, moment, &Caller::Root, here.0, (here.1, &changes), cause).map(|_| ())
     });
 }
 

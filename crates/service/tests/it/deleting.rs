@@ -146,7 +146,7 @@ fn delete(
 ) -> Result<(), ServiceError> {
     match source {
         Source::Directory(id) => {
-            run(directory::delete(portcullis, Caller::Root, organization, (id.to_string(), said), cause()))
+            run(directory::delete(portcullis, Caller::Root, organization, (id, said), cause()))
         }
         Source::Connection(id, _) => {
             run(connection::delete(portcullis, (organization, id), (Caller::Root, said), cause()))
@@ -279,8 +279,7 @@ fn a_connection_that_is_deleted_takes_nobody_along_whom_a_directory_governs_by_a
             bench.write(move |tx, moment| {
                 let default_role = Some(role.map(str::to_owned));
                 let changes = DirectoryChanges { default_role, ..DirectoryChanges::default() };
-                let of = (provider.to_string(), changes);
-                let named = (of.0.as_str(), &of.1);
+                let named = (provider, &changes);
                 directory::update(tx, moment, &Caller::Root, organization, named, cause()).map(|_| ())
             });
         };
@@ -358,7 +357,7 @@ fn a_source_whose_people_may_not_all_stay_is_refused_whole_and_goes_on_to_speak(
             told_from_below(bench, organization, last);
             let token = matches!(source, Source::Directory(_)).then(|| {
                 bench.write(move |tx, moment| {
-                    let named = (&*directory.to_string(), None);
+                    let named = (directory, None);
                     let issued =
                         directory::issue_token(tx, moment, &Caller::Root, organization, named, cause())?;
                     Ok(issued.token.id)

@@ -229,12 +229,12 @@ async fn whoever_ends_early_because_they_are_waited_for_no_longer_ends_by_that_o
     let bench = Bench::of_the_run();
     let place = place(&bench, "acme", 7200);
     let (member, _) = due(&bench, &place);
-    let (organization, directory) = (place.organization, place.directory.to_string());
+    let (organization, directory) = (place.organization, place.directory);
     let request = bench.write(move |tx, moment| {
         let request = RequestId::fresh(moment.now, &mut moment.random);
         let at_once = DirectoryChanges { settle_s: Some(0), ..DirectoryChanges::default() };
         let ordered = Caller::Root.cause(request);
-        directory::update(tx, moment, &Caller::Root, organization, (&directory, &at_once), ordered)?;
+        directory::update(tx, moment, &Caller::Root, organization, (directory, &at_once), ordered)?;
         Ok(request)
     });
     let ended = causes(&bench, &place, member, "member.deprovisioned");

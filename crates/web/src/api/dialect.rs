@@ -4,10 +4,12 @@ use axum::Json;
 use axum::extract::{Path, State};
 use portcullis_domain::permission::Permission::DirectoriesRead;
 use portcullis_service::dialect::{self, DialectLine};
+use portcullis_service::noun::Noun;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::App;
+use crate::api::id;
 use crate::body::At;
 use crate::error::Problem;
 use crate::route::{Needs, Operation};
@@ -64,10 +66,10 @@ pub fn operations() -> Vec<Operation> {
 async fn show(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, dir)): Path<(String, String)>,
 ) -> Result<Json<DialectReport>, Problem> {
-    let org = scope.organization.id;
+    let (org, dir) = (scope.organization.id, id(&dir, Noun::Directory)?);
     let dialects = std::sync::Arc::clone(app.portcullis().dialects());
-    let lines = app.portcullis().read(move |tx, _| dialect::report(tx, org, &id, &dialects)).await?;
+    let lines = app.portcullis().read(move |tx, _| dialect::report(tx, org, dir, &dialects)).await?;
     Ok(Json(DialectReport { items: lines.into_iter().map(Deviation::from).collect() }))
 }

@@ -12,6 +12,7 @@ use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrit
 use portcullis_service::directory::{self, DirectoryChanges, Governed, Nesting, NewDirectory};
 use portcullis_service::google::{self, Ground, Polling, consent};
 use portcullis_service::last_refusal::LastRefusals;
+use portcullis_service::noun::Noun;
 use portcullis_service::rules::Carried;
 use portcullis_service::{ServiceError, Surroundings};
 use portcullis_store::last_refusal::LastRefusal;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::App;
 use crate::api::google::{Google, GooglePatch, GoogleWish, Stored};
+use crate::api::id;
 use crate::api::last_refusal::RefusedCall;
 use crate::api::token::{IssuedToken, TokenWire, page};
 use crate::body::{At, Body, Page, PageQuery, Params, present, words};
@@ -376,11 +378,12 @@ async fn list(
 async fn show(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, dir)): Path<(String, String)>,
 ) -> Result<Json<Directory>, Problem> {
     let (org, refusals) = (scope.organization.id, Arc::clone(app.portcullis().last_refusals()));
+    let dir = id(&dir, Noun::Directory)?;
     let read = move |tx: &mut Tx<'_>, _| {
-        let one = directory::find(tx, org, &id)?;
+        let one = directory::find(tx, org, dir)?;
         found(tx, one, &refusals)
     };
     let one = app.portcullis().read(read).await?;
@@ -390,7 +393,7 @@ async fn show(
 async fn change(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, dir)): Path<(String, String)>,
     body: Body<DirectoryPatch>,
 ) -> Result<Json<Directory>, Problem> {
     let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller, body.value);
@@ -402,15 +405,16 @@ async fn change(
         brake: said.brake.map(|said| said.map(BrakeWish::read).transpose()).transpose()?,
     };
     let source = said.google.map(GooglePatch::read).transpose()?;
+    let dir = id(&dir, Noun::Directory)?;
     let (around, polling) = (app.portcullis().around().clone(), app.portcullis().google());
     let refusals = Arc::clone(app.portcullis().last_refusals());
     let (changed, carried, left) = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
-            let (changed, carried) = directory::update(tx, moment, &caller, org, (&id, &changes), cause)?;
+            let (changed, carried) = directory::update(tx, moment, &caller, org, (dir, &changes), cause)?;
             let ground = Ground { sealing: &around.sealing, polling: &polling };
             let left = match &source {
-                Some(source) => google::update(tx, moment, (&caller, ground), org, (&id, source), cause)?,
+                Some(source) => google::update(tx, moment, (&caller, ground), org, (dir, source), cause)?,
                 None => None,
             };
             Ok((found(tx, changed, &refusals)?, carried, left))
@@ -426,25 +430,26 @@ async fn change(
 async fn delete(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, dir)): Path<(String, String)>,
     Params(query): Params<DeleteQuery>,
 ) -> Result<StatusCode, Problem> {
     let (org, cause) = (scope.organization.id, scope.cause());
-    directory::delete(app.portcullis(), scope.caller, org, (id, query.into()), cause).await?;
+    let dir = id(&dir, Noun::Directory)?;
+    directory::delete(app.portcullis(), scope.caller, org, (dir, query.into()), cause).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn issue(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, dir)): Path<(String, String)>,
     key: IdempotencyKey,
     body: Body<DirectoryTokenWish>,
 ) -> Result<Created, Problem> {
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
-    let expires_at = body.value.expires_at.map(|at| at.0);
+    let (dir, expires_at) = (id(&dir, Noun::Directory)?, body.value.expires_at.map(|at| at.0));
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        let issued = directory::issue_token(tx, moment, &caller, org, (&id, expires_at), cause)?;
+        let issued = directory::issue_token(tx, moment, &caller, org, (dir, expires_at), cause)?;
         Ok(IssuedToken::of(&issued))
     })
     .await
@@ -453,35 +458,37 @@ async fn issue(
 async fn tokens(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, dir)): Path<(String, String)>,
     Params(query): Params<PageQuery>,
 ) -> Result<Json<Page<TokenWire>>, Problem> {
     let (limit, after) = query.bounds::<TokenId>()?;
-    let org = scope.organization.id;
+    let (org, dir) = (scope.organization.id, id(&dir, Noun::Directory)?);
     let found =
-        app.portcullis().read(move |tx, _| directory::list_tokens(tx, org, &id, &after, limit + 1)).await?;
+        app.portcullis().read(move |tx, _| directory::list_tokens(tx, org, dir, &after, limit + 1)).await?;
     Ok(Json(page(&found, limit)))
 }
 
 async fn token(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id, token)): Path<(String, String, String)>,
+    Path((_, dir, tok)): Path<(String, String, String)>,
 ) -> Result<Json<TokenWire>, Problem> {
     let org = scope.organization.id;
-    let found = app.portcullis().read(move |tx, _| directory::find_token(tx, org, (&id, &token))).await?;
+    let about = (id(&dir, Noun::Directory)?, id(&tok, Noun::Token)?);
+    let found = app.portcullis().read(move |tx, _| directory::find_token(tx, org, about)).await?;
     Ok(Json(TokenWire::of(&found)))
 }
 
 async fn revoke(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id, token)): Path<(String, String, String)>,
+    Path((_, dir, tok)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Problem> {
     let (caller, org, cause) = (scope.caller.clone(), scope.organization.id, scope.cause());
+    let about = (id(&dir, Noun::Directory)?, id(&tok, Noun::Token)?);
     app.portcullis()
         .write(Priority::OffBoarding, move |tx, moment| {
-            directory::revoke_token(tx, moment, &caller, org, (&id, &token), cause)
+            directory::revoke_token(tx, moment, &caller, org, about, cause)
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -5,11 +5,13 @@ use axum::extract::{Path, State};
 use portcullis_domain::id::DirectoryGroupId;
 use portcullis_domain::permission::Permission::DirectoriesRead;
 use portcullis_service::directory_group::{self, GroupView};
+use portcullis_service::noun::Noun;
 use portcullis_store::Tx;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::App;
+use crate::api::id;
 use crate::body::{At, Page, PageQuery, Params};
 use crate::error::Problem;
 use crate::route::{Needs, Operation};
@@ -61,8 +63,8 @@ async fn list(
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<DirectoryGroup>>, Problem> {
     let (limit, after) = page.bounds::<DirectoryGroupId>()?;
-    let org = scope.organization.id;
-    let read = move |tx: &mut Tx<'_>, _| directory_group::list(tx, org, &dir, (&after, limit + 1));
+    let (org, dir) = (scope.organization.id, id(&dir, Noun::Directory)?);
+    let read = move |tx: &mut Tx<'_>, _| directory_group::list(tx, org, dir, (&after, limit + 1));
     let items = app.portcullis().read(read).await?.into_iter().map(DirectoryGroup::from).collect();
     Ok(Json(Page::of(items, limit, |group: &DirectoryGroup| group.id.clone())))
 }

@@ -9,6 +9,7 @@ use portcullis_domain::directory::Directory;
 use portcullis_domain::google::{GoogleRight, GoogleSource};
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
 use portcullis_service::google::{self, NewRight, NewSource, Polling, SourceChanges, advice, consent};
+use portcullis_service::noun::Noun;
 use portcullis_service::{ServiceError, Surroundings};
 use portcullis_store::google::Poll;
 use portcullis_store::{Priority, Tx};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::App;
+use crate::api::id;
 use crate::body::{At, Body, Nothing, present};
 use crate::error::Problem;
 use crate::route::{Needs, Operation};
@@ -394,22 +396,22 @@ pub fn operations() -> Vec<Operation> {
 async fn show(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, dir)): Path<(String, String)>,
 ) -> Result<Json<SyncState>, Problem> {
-    let org = scope.organization.id;
-    let poll = app.portcullis().read(move |tx, _| google::find_poll(tx, org, &id)).await?;
+    let (org, dir) = (scope.organization.id, id(&dir, Noun::Directory)?);
+    let poll = app.portcullis().read(move |tx, _| google::find_poll(tx, org, dir)).await?;
     Ok(Json(SyncState::of(poll)))
 }
 
 async fn hasten(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, dir)): Path<(String, String)>,
     _: Body<Nothing>,
 ) -> Result<(StatusCode, Json<SyncState>), Problem> {
-    let org = scope.organization.id;
+    let (org, dir) = (scope.organization.id, id(&dir, Noun::Directory)?);
     let write = move |tx: &mut portcullis_store::Tx<'_>, moment: &mut portcullis_service::Moment| {
-        google::hasten(tx, moment, org, &id)
+        google::hasten(tx, moment, org, dir)
     };
     let poll = app.portcullis().write(Priority::Ordinary, write).await?;
     Ok((StatusCode::ACCEPTED, Json(SyncState::of(poll))))

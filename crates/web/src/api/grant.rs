@@ -8,11 +8,13 @@ use portcullis_domain::id::GrantId;
 use portcullis_domain::permission::Permission::{GrantsRead, GrantsWrite};
 use portcullis_service::ServiceError;
 use portcullis_service::grant::{self, NewGrant, Vouching};
+use portcullis_service::noun::Noun;
 use portcullis_store::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
+use crate::api::id;
 use crate::body::{At, Body, Page, PageQuery, Params};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
@@ -125,9 +127,10 @@ async fn create(
             );
         }
     };
-    let wish = NewGrant { member, role, reason, vouching };
+    let wish = NewGrant { role, reason, vouching };
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        grant::create(tx, moment, &caller, org, &wish, cause).map(Grant::from)
+        let about = (org, id(&member, Noun::Member)?);
+        grant::create(tx, moment, &caller, about, &wish, cause).map(Grant::from)
     })
     .await
 }
@@ -147,25 +150,25 @@ async fn list(
 async fn show(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, grant)): Path<(String, String)>,
 ) -> Result<Json<Grant>, Problem> {
-    let org = scope.organization.id;
-    let found = app.portcullis().read(move |tx, _| grant::find(tx, org, &id)).await?;
+    let (org, grant) = (scope.organization.id, id(&grant, Noun::Grant)?);
+    let found = app.portcullis().read(move |tx, _| grant::find(tx, org, grant)).await?;
     Ok(Json(found.into()))
 }
 
 async fn change(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, grant)): Path<(String, String)>,
     body: Body<GrantPatch>,
 ) -> Result<Json<Grant>, Problem> {
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller);
-    let why = body.value.reason;
+    let (grant, why) = (id(&grant, Noun::Grant)?, body.value.reason);
     let changed = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
-            grant::update(tx, moment, &caller, org, (&id, why.as_deref()), cause)
+            grant::update(tx, moment, &caller, org, (grant, why.as_deref()), cause)
         })
         .await?;
     Ok(Json(changed.into()))
@@ -174,11 +177,12 @@ async fn change(
 async fn delete(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, grant)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller);
+    let grant = id(&grant, Noun::Grant)?;
     app.portcullis()
-        .write(Priority::OffBoarding, move |tx, moment| grant::end(tx, moment, &caller, org, &id, cause))
+        .write(Priority::OffBoarding, move |tx, moment| grant::end(tx, moment, &caller, org, grant, cause))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,6 +12,7 @@ use portcullis_domain::permission::Permission::{MappingsRead, MappingsWrite};
 use portcullis_domain::team::TeamRole;
 use portcullis_service::ServiceError;
 use portcullis_service::mapping::{self, Difference, MAX_PREVIEWED, NewMapping, Remarks};
+use portcullis_service::noun::Noun;
 use portcullis_service::rules::Carried;
 use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notice::Notice;
 use crate::App;
+use crate::api::id;
 use crate::body::{At, Body, Page, PageQuery, Params, present, words};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
@@ -509,11 +511,11 @@ async fn list(
 async fn show(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, map)): Path<(String, String)>,
 ) -> Result<Json<Mapping>, Problem> {
-    let org = scope.organization.id;
+    let (org, map) = (scope.organization.id, id(&map, Noun::Mapping)?);
     let read = move |tx: &mut Tx<'_>, _| {
-        let found = mapping::find(tx, org, &id)?;
+        let found = mapping::find(tx, org, map)?;
         Mapping::shown(tx, found)
     };
     Ok(Json(app.portcullis().read(read).await?))
@@ -522,15 +524,16 @@ async fn show(
 async fn change(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, map)): Path<(String, String)>,
     body: Body<MappingPatch>,
 ) -> Result<Json<Mapping>, Problem> {
     let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller, body.value);
+    let map = id(&map, Noun::Mapping)?;
     let changed = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
             let said = said.clone();
-            let changed = mapping::update(tx, moment, &caller, org, (&id, |was| said.over(was)), cause)?;
+            let changed = mapping::update(tx, moment, &caller, org, (map, |was| said.over(was)), cause)?;
             Mapping::of(tx, changed)
         })
         .await?;
@@ -540,11 +543,12 @@ async fn change(
 async fn delete(
     State(app): State<App>,
     scope: Scope,
-    Path((_, id)): Path<(String, String)>,
+    Path((_, map)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller);
+    let map = id(&map, Noun::Mapping)?;
     app.portcullis()
-        .write(Priority::OffBoarding, move |tx, moment| mapping::delete(tx, moment, &caller, org, &id, cause))
+        .write(Priority::OffBoarding, move |tx, moment| mapping::delete(tx, moment, &caller, org, map, cause))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -54,16 +54,16 @@ fn refused(error: &ServiceError, path: &str, guest: &Guest) -> Response {
     }
 }
 
-/// The path of a directory's page; what is no directory's id has none.
-fn path_of(directory: &str) -> Result<String, ServiceError> {
+/// A directory and the path of its page; what is no directory's id has none.
+fn page_of(directory: &str) -> Result<(DirectoryId, String), ServiceError> {
     let id: DirectoryId = directory.parse().map_err(|_| ServiceError::NotFound(Noun::Directory))?;
-    Ok(format!("{PAGE}{id}"))
+    Ok((id, format!("{PAGE}{id}")))
 }
 
 /// `GET /google/consent/{dir}`. Nothing is begun by looking at it.
 pub async fn show(State(app): State<App>, guest: Guest, Named(directory): Named) -> Response {
-    let path = match path_of(&directory) {
-        Ok(path) => path,
+    let (directory, path) = match page_of(&directory) {
+        Ok(found) => found,
         Err(error) => return failure::of(&error, guest.visitor.request),
     };
     match consent::look(app.portcullis(), directory, &guest.visitor).await {
@@ -78,8 +78,8 @@ pub async fn show(State(app): State<App>, guest: Guest, Named(directory): Named)
 /// `POST /google/consent/{dir}`.
 pub async fn begin(State(app): State<App>, Named(directory): Named, own: OwnForm<Nothing>) -> Response {
     let guest = own.guest;
-    let path = match path_of(&directory) {
-        Ok(path) => path,
+    let (directory, path) = match page_of(&directory) {
+        Ok(found) => found,
         Err(error) => return failure::of(&error, guest.visitor.request),
     };
     match consent::begin(app.portcullis(), directory, &guest.visitor).await {

@@ -23,7 +23,7 @@ impl Company<'_> {
     }
 
     fn delete_directory(&self) {
-        let (organization, id) = (self.place.organization, self.place.directory.to_string());
+        let (organization, id) = (self.place.organization, self.place.directory);
         let said = (id, Governed::OffBoard);
         let deleted = directory::delete(self.bench.portcullis(), Caller::Root, organization, said, ordered());
         run(deleted).unwrap();

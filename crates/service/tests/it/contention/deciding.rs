@@ -51,7 +51,7 @@ fn held(bench: &Bench) -> (Place, HoldId, MembershipId) {
     bench.write(move |tx, moment| {
         let changes =
             DirectoryChanges { brake: Some(Some(Brake::new(Some(0), None)?)), ..Default::default() };
-        directory::update(tx, moment, &Caller::Root, here.0, (&here.1.to_string(), &changes), cause())
+        directory::update(tx, moment, &Caller::Root, here.0, (here.1, &changes), cause())
     });
     let people = NAMES.map(|name| come(bench, here, name));
     for (name, (user, _)) in NAMES.into_iter().zip(people) {

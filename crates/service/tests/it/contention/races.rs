@@ -38,7 +38,7 @@ fn a_newcomer_beside_a_change_of_the_default_role_has_the_new_one_on_postgresql(
                 default_role: Some(Some("member".into())),
                 ..Default::default()
             };
-            directory::update(tx, moment, &Caller::Root, here.0, (&here.1.to_string(), &changes), cause())
+            directory::update(tx, moment, &Caller::Root, here.0, (here.1, &changes), cause())
         },
     );
     met.second.unwrap();
@@ -180,7 +180,7 @@ fn a_change_of_rules_does_not_wait_for_those_who_come_after_it_on_postgresql() {
                 default_role: Some(Some("member".into())),
                 ..Default::default()
             };
-            directory::update(tx, moment, &Caller::Root, here.0, (&here.1.to_string(), &changes), cause())
+            directory::update(tx, moment, &Caller::Root, here.0, (here.1, &changes), cause())
         },
         move |tx, moment| {
             let speaker = speaker(moment, here);
@@ -223,7 +223,7 @@ fn an_environment_in_which_an_agent_is_made_is_not_deleted_meanwhile_on_postgres
             agent::create(tx, moment, &Caller::Root, here.0, &wish, cause()).map(|_| ())
         },
         move |tx, moment| {
-            mapping::delete(tx, moment, &Caller::Root, here.0, &gives.to_string(), cause())?;
+            mapping::delete(tx, moment, &Caller::Root, here.0, gives, cause())?;
             let id = environment.to_string();
             portcullis_service::environment::delete(tx, moment, here.0, &id, cause())
         },

@@ -86,17 +86,12 @@ fn a_grant_that_gets_another_reason_while_it_ends_is_not_found_on_postgresql() {
     let Some(bench) = Bench::postgres_with(3) else { return };
     let here = bench.organization("acme");
     let ada = bench.member(here, "ada@acme.test", "member");
-    let id = bench.write(move |tx, _| {
-        Ok(portcullis_store::grant::live_of(tx, here, ada.membership)?[0].id.to_string())
-    });
-    let (ending, other) = (id.clone(), id);
+    let id = bench.write(move |tx, _| Ok(portcullis_store::grant::live_of(tx, here, ada.membership)?[0].id));
     let met = meet(
         &bench,
+        move |tx: &mut Tx<'_>, moment: &mut Moment| grant::end(tx, moment, &Caller::Root, here, id, cause()),
         move |tx: &mut Tx<'_>, moment: &mut Moment| {
-            grant::end(tx, moment, &Caller::Root, here, &ending, cause())
-        },
-        move |tx: &mut Tx<'_>, moment: &mut Moment| {
-            grant::update(tx, moment, &Caller::Root, here, (&other, Some("new")), cause()).map(|_| ())
+            grant::update(tx, moment, &Caller::Root, here, (id, Some("new")), cause()).map(|_| ())
         },
     );
     met.first.unwrap();

@@ -49,9 +49,15 @@ fn choose(world: &World, caller: &Caller, whole: bool) -> Result<(), ServiceErro
         } else {
             SourceChanges { service_account_key: Some(file.clone()), ..SourceChanges::default() }
         };
-        let id = directory.to_string();
-        Ok(google::update(tx, moment, (&caller, ground), organization, (&id, &changes), Cause::system())
-            .map(|_| ()))
+        Ok(google::update(
+            tx,
+            moment,
+            (&caller, ground),
+            organization,
+            (directory, &changes),
+            Cause::system(),
+        )
+        .map(|_| ()))
     })
 }
 

@@ -96,7 +96,7 @@ async fn a_directory_that_is_deleted_while_it_is_polled_leaves_nothing_behind_an
     let first = world.portcullis.clone();
     let running = tokio::spawn(async move { first.poll_google_once().await.unwrap() });
     until(|| world.standing().phase != PollPhase::Waiting).await;
-    let (organization, id) = (world.organization, world.directory.to_string());
+    let (organization, id) = (world.organization, world.directory);
     let keep = (id, Governed::Keep);
     delete(&world.portcullis, Caller::Root, organization, keep, Cause::system()).await.unwrap();
     world.way.open();

@@ -89,9 +89,14 @@ fn name(
         let ground = Ground { sealing: &sealing, polling: &polling };
         let right = Some(NewRight::Workload { delegated_admin: administrator.to_owned() });
         let changes = SourceChanges { right, ..SourceChanges::default() };
-        let id = directory.to_string();
-        let said =
-            google::update(tx, moment, (&caller, ground), organization, (&id, &changes), Cause::system());
+        let said = google::update(
+            tx,
+            moment,
+            (&caller, ground),
+            organization,
+            (directory, &changes),
+            Cause::system(),
+        );
         Ok(said.map(|_| ()))
     })
 }

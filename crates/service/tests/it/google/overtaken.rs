@@ -77,14 +77,14 @@ async fn domain_changed(world: &World) {
     let running = running(&world.portcullis);
     // The run has its source, and stands before the list of people. The company moves to another domain.
     until(|| world.google.take_calls().iter().any(|call| call.contains("/users/"))).await;
-    let (organization, directory) = (world.organization, world.directory.to_string());
+    let (organization, directory) = (world.organization, world.directory);
     world.bench.clock.pass_s(1);
     world.bench.write(move |tx, moment| {
         let sealing = SealingKey::from_bytes(&[7; SEALING_KEY_BYTES]).unwrap();
         let polling = Polling::default();
         let ground = Ground { sealing: &sealing, polling: &polling };
         let changes = SourceChanges { domain: Some(None), ..SourceChanges::default() };
-        let of = (directory.as_str(), &changes);
+        let of = (directory, &changes);
         google::update(tx, moment, (&Caller::Root, ground), organization, of, Cause::system()).map(|_| ())
     });
     world
@@ -108,8 +108,8 @@ async fn hastened(world: &World) {
     let running = running(&world.portcullis);
     until(|| world.standing().phase == PollPhase::Reading).await;
     world.bench.clock.pass_s(5);
-    let (organization, directory) = (world.organization, world.directory.to_string());
-    world.bench.write(move |tx, moment| google::hasten(tx, moment, organization, &directory).map(|_| ()));
+    let (organization, directory) = (world.organization, world.directory);
+    world.bench.write(move |tx, moment| google::hasten(tx, moment, organization, directory).map(|_| ()));
     world.bench.clock.pass_s(5);
     world.way.open();
     running.await.unwrap();

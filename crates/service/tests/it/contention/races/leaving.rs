@@ -115,7 +115,7 @@ fn what_a_directory_says_by_a_token_that_ends_meanwhile_is_not_kept_on_postgresq
     let Some(bench) = Bench::postgres_with(3) else { return };
     let (organization, id) = place(&bench);
     let (token, proof) = bench.write(move |tx, moment| {
-        let wish = (&*id.to_string(), None);
+        let wish = (id, None);
         let issued = directory::issue_token(tx, moment, &Caller::Root, organization, wish, cause())?;
         let as_of = AsOf::read(tx, moment.now)?;
         let presented = issued.secret.expose().to_owned().into();
@@ -124,7 +124,7 @@ fn what_a_directory_says_by_a_token_that_ends_meanwhile_is_not_kept_on_postgresq
     let met = meet_as(
         &bench,
         (None, move |tx: &mut Tx<'_>, moment: &mut Moment| {
-            let named = (&*id.to_string(), &*token.to_string());
+            let named = (id, token);
             directory::revoke_token(tx, moment, &Caller::Root, organization, named, cause())
         }),
         (Some(proof), move |tx: &mut Tx<'_>, moment: &mut Moment| {

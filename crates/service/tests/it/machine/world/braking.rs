@@ -23,7 +23,7 @@ impl World {
             let limit = if full { Some(Brake::new(Some(0), None)?) } else { None };
             let changes = DirectoryChanges { brake: Some(limit), ..DirectoryChanges::default() };
             let cause = by_api(moment);
-            directory::update(tx, moment, &Caller::Root, organization, (&of.to_string(), &changes), cause)?;
+            directory::update(tx, moment, &Caller::Root, organization, (of, &changes), cause)?;
             if full {
                 let strangers = (0..MAY).map(|_| MembershipId::fresh(moment.now, &mut moment.random));
                 brake::count(tx, of, &strangers.collect::<Vec<_>>(), moment.now)?;

@@ -25,7 +25,7 @@ impl World {
         }
         let portcullis = self.bench.portcullis();
         let cause = by_api(&mut portcullis.moment());
-        let said = (of.to_string(), people);
+        let said = (of, people);
         self.runtime.block_on(directory::delete(portcullis, Caller::Root, organization, said, cause))?;
         // Whoever stays has what they had as a grant, one after another.
         let here = (0..model.members.len()).filter(|m| model.members[*m].org == org);
