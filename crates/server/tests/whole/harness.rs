@@ -12,6 +12,10 @@ use serde_json::{Value, json};
 
 /// The root token of every server that a test starts.
 pub const ROOT: &str = "whole-tests-root-token-0123456789abcdef";
+/// The password of everybody who accepts an invitation.
+pub const PASSWORD: &str = "correct horse battery staple";
+/// What every connection of OpenID Connect has for its provider.
+pub const CLIENT_SECRET: &str = "a-secret-of-the-tests";
 /// How long a server may take until it is ready.
 const MAX_START: Duration = Duration::from_secs(20);
 
@@ -394,13 +398,13 @@ impl Org {
         org.asker = text(&server.root("POST", &at("/service-keys"), key).await, "token");
         let connection = json!({
             "kind": "oidc", "name": "IdP", "issuer": provider.issuer(), "client_id": format!("client-{slug}"),
-            "client_secret": "a-secret-of-the-tests", "directory": org.directory, "domains": [domain],
+            "client_secret": CLIENT_SECRET, "directory": org.directory, "domains": [domain],
         });
         let connection = server.root("POST", &at("/connections"), connection).await;
         org.login_url = text(&connection, "login_url");
         provider.register_client(RegisteredClient {
             id: format!("client-{slug}"),
-            secret: "a-secret-of-the-tests".to_owned().into(),
+            secret: CLIENT_SECRET.to_owned().into(),
             jwks_uri: None,
             redirect_uris: vec![text(&connection, "redirect_uri")],
         });
@@ -557,7 +561,7 @@ pub async fn accept(server: &Server, link: &str) -> String {
     let action = form_action(&page.body).unwrap_or_else(|| panic!("no form at {}: {}", page.url, page.body));
     let target = page.url.join(&action).unwrap();
     let mut fields = hidden_fields(&page.body);
-    fields.push(("password".into(), "correct horse battery staple".into()));
+    fields.push(("password".into(), PASSWORD.into()));
     let fields: Vec<(&str, &str)> = fields.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let done = browser.submit(target.as_str(), &fields).await.unwrap();
     assert_eq!(done.status, 200, "{}: {}", done.url, done.body);

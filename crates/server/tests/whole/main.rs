@@ -39,6 +39,7 @@ mod saml_idp;
 mod saml_peer;
 mod schema_tester;
 mod scim_tester;
+mod secrets;
 mod simplesamlphp;
 mod simplesamlphp_peer;
 mod survivors;

@@ -22,8 +22,9 @@ use portcullis_domain::token::TokenKind;
 use self::askers::{Asked, Askers, Watched, codes};
 pub use self::kinds::{Fate, Issued, OpenSession, every_kind, secret_of};
 use self::leaving::Leaving;
-use self::scene::{Idps, Leaver, Scene};
-use self::surfaces::{Gate, Surface};
+use self::scene::Leaver;
+pub use self::scene::{Idps, Scene};
+pub use self::surfaces::{Gate, Surface};
 use self::ways::{Left, Way};
 use crate::harness::{Server, fresh_database, is_long, until_within};
 

@@ -9,7 +9,7 @@ use portcullis_emulator::{
 use serde_json::{Value, json};
 
 use super::kinds::OpenSession;
-use crate::harness::{Org, Server, accept, provider, session_of, surroundings, text, until};
+use crate::harness::{CLIENT_SECRET, Org, Server, accept, provider, session_of, surroundings, text, until};
 use crate::saml_idp::{SamlIdp, Subject};
 
 /// The group of everybody at Google, and its address.
@@ -74,7 +74,7 @@ impl Doors {
             let mut wanted = match kind {
                 ConnectionKind::Oidc => json!({
                     "issuer": idps.oidc.issuer(), "client_id": format!("doors-{slug}"),
-                    "client_secret": "a-secret-of-the-tests",
+                    "client_secret": CLIENT_SECRET,
                 }),
                 ConnectionKind::Saml => json!({ "metadata_xml": idps.saml.metadata() }),
             };
@@ -87,7 +87,7 @@ impl Doors {
             if kind == ConnectionKind::Oidc {
                 idps.oidc.register_client(RegisteredClient {
                     id: format!("doors-{slug}"),
-                    secret: "a-secret-of-the-tests".to_owned().into(),
+                    secret: CLIENT_SECRET.to_owned().into(),
                     jwks_uri: None,
                     redirect_uris: vec![text(&made, "redirect_uri")],
                 });
