@@ -6,7 +6,10 @@ use axum::routing::post;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::harness::{Org, ROOT, Server, provider};
+use crate::harness::{CLIENT_SECRET, Org, ROOT, Server, provider};
+
+const INVITATION: &str = "pc_invite_0123456789abcdef";
+const OWNER_LINK: &str = "pc_owner_0123456789abcdef";
 
 /// A collector: its address, and what it is sent.
 async fn collector() -> (String, mpsc::UnboundedReceiver<Bytes>) {
@@ -30,6 +33,13 @@ async fn a_collector_has_the_span_of_the_last_request_before_the_end_and_no_secr
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 201);
     let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let user: serde_json::Value = answer.json().await.unwrap();
+    let user = user["id"].as_str().unwrap();
+    org.say(&server, "GET", &format!("/Users/{user}"), serde_json::Value::Null).await;
+    // Secrets that travel in an address.
+    for page in [format!("invite?token={INVITATION}"), format!("setup/owner?token={OWNER_LINK}")] {
+        server.http.get(format!("{}/{page}", server.base)).send().await.unwrap();
+    }
     let (_, status) = server.terminate();
     assert!(status.success(), "{status}");
     let mut sent = Vec::new();
@@ -37,10 +47,19 @@ async fn a_collector_has_the_span_of_the_last_request_before_the_end_and_no_secr
         sent.extend(body);
     }
     let has = |text: &str| sent.windows(text.len()).any(|window| window == text.as_bytes());
-    for text in [&*id, "POST /scim/v2/", "http.status", "portcullis", env!("CARGO_PKG_VERSION")] {
+    for text in [
+        &*id,
+        "POST /scim/v2/",
+        "GET /invite",
+        "GET /setup/owner",
+        "http.status",
+        "portcullis",
+        env!("CARGO_PKG_VERSION"),
+    ] {
         assert!(has(text), "no `{text}` among {} bytes", sent.len());
     }
-    for secret in [ROOT, &org.scim_token, &org.asker, "a-secret-of-the-tests", "ada@acme.test"] {
+    let of_requests = [INVITATION, OWNER_LINK, CLIENT_SECRET, "ada@acme.test", user];
+    for secret in [ROOT, &org.scim_token, &org.asker].into_iter().chain(of_requests) {
         assert!(!has(secret), "`{secret}` was sent");
     }
 }
