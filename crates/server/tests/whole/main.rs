@@ -28,6 +28,7 @@ mod harness;
 mod keycloak;
 mod keycloak_peer;
 mod kill;
+mod metadata;
 mod oidc_peer;
 mod operations;
 mod otlp;

@@ -56,6 +56,27 @@ async fn sigterm_answers_the_request_that_is_on_its_way_and_ends_with_success() 
     assert!(log.contains("stopped") && !log.contains('\u{1b}'), "colours where there is no terminal: {log}");
 }
 
+#[tokio::test]
+async fn a_log_in_json_has_an_object_a_line_and_names_each_request_by_its_id() {
+    let settings = [("PORTCULLIS_LOG_FORMAT", "json"), ("PORTCULLIS_LOG_FILTER", "portcullis=debug")];
+    let mut server =
+        Server::sqlite_with(settings.map(|(name, value)| (name, value.to_owned())).to_vec()).await;
+    let answer = server.http.get(format!("{}/readyz", server.base)).send().await.unwrap();
+    let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    server.terminate();
+    let log = std::fs::read_to_string(server.data.with_extension("log")).unwrap();
+    let object =
+        |line: &str| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+    let lines: Vec<Value> = log.lines().map(object).collect();
+    let of_request = lines.iter().find(|line| line["request.id"] == id.as_str());
+    let of_request = of_request.unwrap_or_else(|| panic!("nothing of `{id}`: {log}"));
+    assert_eq!(
+        (&of_request["level"], &of_request["http.status"]),
+        (&json!("DEBUG"), &json!(200)),
+        "{of_request}"
+    );
+}
+
 #[test]
 fn a_start_without_an_owner_says_where_the_link_is_and_writes_no_secret_to_a_log() {
     let folder = tempfile::tempdir().unwrap();
