@@ -159,15 +159,26 @@ fn portcullis(
         sealing: Arc::new(opened.sealing),
         fetch: outside.fetch,
         public_url,
-        limits: Limits {
-            session_idle_s: seconds(settings.session_idle),
-            session_absolute_s: seconds(settings.session_absolute),
-            max_traces: i64::try_from(settings.trace_max_count).unwrap_or(i64::MAX),
-            plain_http: if settings.allow_private_networks { Insecure::Permitted } else { Insecure::Refused },
-            ..Limits::default()
-        },
+        limits: limits(settings),
     };
     (Portcullis::new(around).polling_google(outside.polling), opened.locked)
+}
+
+/// How much of everything there may be.
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        session_idle_s: seconds(settings.session_idle),
+        session_absolute_s: seconds(settings.session_absolute),
+        max_traces: i64::try_from(settings.trace_max_count).unwrap_or(i64::MAX),
+        plain_http: if settings.allow_private_networks { Insecure::Permitted } else { Insecure::Refused },
+        ..Limits::default()
+    }
+}
+
+/// Whom the edge believes, and how long it waits for a body.
+fn edge(settings: &Settings) -> EdgeSettings {
+    let pace = Pace { max_pause: settings.http_body_pause, ..Pace::default() };
+    EdgeSettings { trusted_proxies: settings.trusted_proxies.clone(), pace }
 }
 
 /// How directories of Google Workspace are polled; without the workload identity, which lies in a file.
@@ -355,9 +366,7 @@ fn assemble(
     let store = Arc::clone(&product.around().store);
     let waiting = Arc::clone(&store);
     let render = metrics::renderer(recorder, move || waiting.waiting());
-    let pace = Pace { max_pause: settings.http_body_pause, ..Pace::default() };
-    let edge = EdgeSettings { trusted_proxies: settings.trusted_proxies.clone(), pace };
-    let app = App::with_metrics(product.clone(), edge, Some(render));
+    let app = App::with_metrics(product.clone(), edge(settings), Some(render));
     Ok(Running { product, app, store, lease, listener, tls, door, locked })
 }
 

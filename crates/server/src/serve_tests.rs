@@ -1,6 +1,10 @@
-//! What a start that is refused leaves behind.
+//! What a start that is refused leaves behind, and what a start makes of its settings.
 
-use super::{Tasks, open, prepare};
+use std::time::Duration;
+
+use portcullis_service::Insecure;
+
+use super::{Tasks, edge, limits, open, polling, prepare};
 use crate::secrets;
 use crate::settings::{Settings, Sources};
 
@@ -17,6 +21,30 @@ async fn a_start_on_a_port_that_is_taken_makes_nothing_and_names_the_setting() {
     let said = format!("{:#}", prepare(&settings).await.err().unwrap());
     assert!(said.contains("`--listen`") && said.contains(&settings.listen.to_string()), "{said}");
     assert!(!data.exists());
+}
+
+#[test]
+fn each_setting_reaches_what_it_is_of() {
+    let said = [
+        ("PORTCULLIS_SESSION_IDLE_S", "1201"),
+        ("PORTCULLIS_SESSION_ABSOLUTE_S", "7203"),
+        ("PORTCULLIS_TRACE_MAX_COUNT", "1207"),
+        ("PORTCULLIS_HTTP_BODY_PAUSE_S", "13"),
+        ("PORTCULLIS_TRUSTED_PROXIES", "10.1.2.0/24"),
+        ("PORTCULLIS_GOOGLE_FULL_POLL_S", "1213"),
+        ("PORTCULLIS_GOOGLE_FAST_POLL_S", "17"),
+        ("PORTCULLIS_ALLOW_PRIVATE_NETWORKS", "true"),
+    ];
+    let environment = said.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let settings = Settings::from_sources(&Sources { environment, ..Sources::default() }).unwrap();
+    let (limits, edge, polling) = (limits(&settings), edge(&settings), polling(&settings));
+    assert_eq!((limits.session_idle_s, limits.session_absolute_s, limits.max_traces), (1201, 7203, 1207));
+    assert_eq!(limits.plain_http, Insecure::Permitted);
+    assert_eq!(edge.pace.max_pause, Duration::from_secs(13));
+    assert_eq!(edge.trusted_proxies, ["10.1.2.0/24".parse().unwrap()]);
+    assert_eq!((polling.full_every_s, polling.fast_every_s), (1213, 17));
+    let settings = Settings::from_sources(&Sources::default()).unwrap();
+    assert_eq!(super::limits(&settings).plain_http, Insecure::Refused);
 }
 
 #[test]
