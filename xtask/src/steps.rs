@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 51] = [
+pub(crate) const ON_BOTH: [&str; 52] = [
     "access::",
     "agents::",
     "brought::",
@@ -43,6 +43,7 @@ pub(crate) const ON_BOTH: [&str; 51] = [
     "google::",
     "grants::",
     "idempotency::",
+    "jobs::",
     "keys::",
     "leads::",
     "leavers::",

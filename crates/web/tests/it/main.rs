@@ -21,6 +21,7 @@ mod golden;
 mod google;
 mod grants;
 mod idempotency;
+mod jobs;
 mod keys;
 mod leads;
 mod mappings;
