@@ -92,6 +92,8 @@ pub struct RowCounts {
     pub changed: u64,
     /// Rows of notes, written.
     pub noted: u64,
+    /// What SQLite did for them, in steps of its machine: a row that was looked at and not returned shows here alone.
+    pub steps: u64,
 }
 
 impl RowCounts {
@@ -108,6 +110,7 @@ impl RowCounts {
         self.read += other.read;
         self.changed += other.changed;
         self.noted += other.noted;
+        self.steps += other.steps;
     }
 
     /// What was written.
@@ -182,7 +185,7 @@ impl<'c> Tx<'c> {
     pub(crate) const fn new(inner: Inner<'c>) -> Self {
         Self {
             inner,
-            counts: RowCounts { read: 0, changed: 0, noted: 0 },
+            counts: RowCounts { read: 0, changed: 0, noted: 0, steps: 0 },
             events: 0,
             trouble: Trouble::None,
             why_gone: None,
@@ -256,7 +259,9 @@ impl<'c> Tx<'c> {
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, StoreError> {
         let rows = match &mut self.inner {
-            Inner::Sqlite(connection) => sqlite_rows(connection, statement, params).map_err(Driver::from),
+            Inner::Sqlite(connection) => {
+                sqlite_rows(connection, statement, params, &mut self.counts.steps).map_err(Driver::from)
+            }
             Inner::Postgres(connection) => postgres_rows(connection, statement, params).map_err(Driver::from),
         };
         let rows = rows.map_err(|driver| self.failed(statement.name, driver))?;
@@ -282,7 +287,9 @@ impl<'c> Tx<'c> {
     /// As [`Tx::rows`].
     pub fn run(&mut self, statement: &'static Statement, params: &[Param<'_>]) -> Result<u64, StoreError> {
         let touched = match &mut self.inner {
-            Inner::Sqlite(connection) => sqlite_run(connection, statement, params).map_err(Driver::from),
+            Inner::Sqlite(connection) => {
+                sqlite_run(connection, statement, params, &mut self.counts.steps).map_err(Driver::from)
+            }
             Inner::Postgres(connection) => postgres_run(connection, statement, params).map_err(Driver::from),
         };
         let touched = touched.map_err(|driver| self.failed(statement.name, driver))?;

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use rusqlite::StatementStatus;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::client::Client;
@@ -134,6 +135,7 @@ pub(crate) fn sqlite_rows(
     connection: &rusqlite::Connection,
     statement: &'static Statement,
     params: &[Param<'_>],
+    steps: &mut u64,
 ) -> rusqlite::Result<Vec<Row>> {
     let mut prepared = sqlite_prepare(connection, statement)?;
     sqlite_bind(&mut prepared, params)?;
@@ -151,17 +153,27 @@ pub(crate) fn sqlite_rows(
         }
         out.push(Row { statement: statement.name, values });
     }
+    drop(rows);
+    *steps += steps_of(&prepared);
     Ok(out)
+}
+
+/// How many steps a statement took since it was asked last: one that is kept goes on counting.
+fn steps_of(prepared: &rusqlite::Statement<'_>) -> u64 {
+    u64::try_from(prepared.reset_status(StatementStatus::VmStep)).unwrap_or_default()
 }
 
 pub(crate) fn sqlite_run(
     connection: &rusqlite::Connection,
     statement: &'static Statement,
     params: &[Param<'_>],
+    steps: &mut u64,
 ) -> rusqlite::Result<u64> {
     let mut prepared = sqlite_prepare(connection, statement)?;
     sqlite_bind(&mut prepared, params)?;
-    prepared.raw_execute().map(|n| n as u64)
+    let touched = prepared.raw_execute()?;
+    *steps += steps_of(&prepared);
+    Ok(touched as u64)
 }
 
 impl ToSql for Param<'_> {

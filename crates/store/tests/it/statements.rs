@@ -127,6 +127,30 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("trace.prune_succeeded", "as many as are kept, in a job"),
     ("trace.prune_unproven", "as many as are kept, in a job"),
 ];
+/// Statements that walk through everybody of one group, each with the reason why that is right.
+const MAY_WALK_A_GROUP: &[(&str, &str)] = &[
+    ("directory.delete_members", "it is about all of them, once when a directory is deleted"),
+    (
+        "directory_group.count_members",
+        "counted for administrators, who see how large each group of a page is",
+    ),
+    ("directory_group.delete_members", "it is about all of them, once when a group is deleted"),
+    (
+        "mapping.affected_by_group",
+        "a group comes or goes, and with it whatever its members have; up to a limit",
+    ),
+    ("mapping.affected_by_group_display_name", "a rule of the group changes, for all of them; up to a limit"),
+    ("mapping.affected_by_group_external_id", "a rule of the group changes, for all of them; up to a limit"),
+    ("mapping.affected_by_group_id", "a rule of the group changes, for all of them; up to a limit"),
+    ("mapping.count_by_group_display_name", "counted for whoever asks what a mapping would change"),
+    ("mapping.count_by_group_external_id", "counted for whoever asks what a mapping would change"),
+    ("mapping.count_by_group_id", "counted for whoever asks what a mapping would change"),
+    ("mapping.page_by_group_display_name", "a page of them for whoever asks what a mapping would change"),
+    ("mapping.page_by_group_external_id", "a page of them for whoever asks what a mapping would change"),
+    ("mapping.page_by_group_id", "a page of them for whoever asks what a mapping would change"),
+    ("subgroup.memberships", "a group comes into or leaves another, with all of them; up to a limit"),
+    ("subgroup.places", "a group leaves another, with all of them; up to a limit"),
+];
 
 fn sqlite() -> (Database, rusqlite::Connection) {
     let database = Database::sqlite().opened();
@@ -229,6 +253,11 @@ fn no_statement_walks_an_organization_or_a_directory_for_a_few_of_its_rows_on_sq
         whole && !step.starts_with("SEARCH google_")
     };
     only_these(MAY_WALK, "walk through a whole organization or directory", walks);
+}
+
+#[test]
+fn no_statement_walks_a_group_for_a_few_of_its_members_on_sqlite() {
+    only_these(MAY_WALK_A_GROUP, "walk through a whole group", |step| step.ends_with(" (directory_group=?)"));
 }
 
 /// Whatever an organization did to itself, a page begins where the one before ended.
