@@ -8,7 +8,7 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::command::{self, Command};
-use super::{LENGTH, Machine, Tally, config, run};
+use super::{LENGTH, Machine, Tally, config, order, run};
 
 /// In so many runs a fault must come to light.
 const MAX_RUNS: usize = 60;
@@ -333,6 +333,22 @@ fn rows_that_are_changed_behind_the_products_back_are_found() {
 #[test]
 fn changes_that_are_forgotten_in_a_plan_are_found() {
     FORGOTTEN.iter().for_each(find);
+}
+
+/// In the empty product whoever comes to the role `member` after they are there has less.
+const ROLE_OF_THE_LATE: &str = "CREATE TRIGGER late AFTER UPDATE OF role ON memberships FOR EACH ROW WHEN NEW.role = 'member' \
+     BEGIN UPDATE memberships SET role = 'viewer' WHERE id = NEW.id; END;";
+
+#[test]
+fn access_that_depends_on_the_order_of_the_facts_is_found() {
+    let mut runner = TestRunner::new_with_rng(config(1), TestRng::from_seed(RngAlgorithm::ChaCha, &SEED));
+    let found = (0..MAX_RUNS).find_map(|_| {
+        let commands = commands(&mut runner);
+        let sound = run(Machine::new(Bench::sqlite(), ""), &commands, |_| {}, &mut Tally::new());
+        order::replays(&sound.expect("a sound run"), ROLE_OF_THE_LATE).err()
+    });
+    let finding = found.unwrap_or_else(|| panic!("it did not come to light in {MAX_RUNS} runs"));
+    assert!(finding.starts_with(order::OTHERWISE), "it came to light as something else: {finding}");
 }
 
 #[test]

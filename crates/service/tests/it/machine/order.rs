@@ -7,7 +7,11 @@ use super::Machine;
 use super::check::Finding;
 use super::command::{CLAIMS, Command};
 use super::model::{Expect, Member, Model, State};
+use super::raw::{NULL, Raw};
 use super::world::World;
+
+/// How the finding begins that somebody has other access by the same facts.
+pub(crate) const OTHERWISE: &str = "I9: in another order";
 
 /// Exports the log of each organization and verifies it as a stranger would.
 pub(crate) fn log_verifies(machine: &mut Machine) -> Result<(), Finding> {
@@ -33,10 +37,13 @@ pub(crate) fn log_verifies(machine: &mut Machine) -> Result<(), Finding> {
 }
 
 /// Gives the facts that stand at the end of a run to an empty product, the other way round: rules last instead of
-/// first, people last to first. Whoever has nothing but those facts has the same access.
-pub(crate) fn replays(machine: &Machine) -> Result<(), Finding> {
+/// first, people last to first. Whoever has nothing but those facts has the same access; how many they were. `planted` is
+/// what the empty product does wrong from the beginning: SQL, or nothing.
+pub(crate) fn replays(machine: &Machine, planted: &str) -> Result<usize, Finding> {
     let then = &machine.model;
     let mut world = World::new(Bench::sqlite());
+    let mut raw = Raw::of(&world.bench);
+    raw.batch(planted);
     let mut now = Model { now: World::start_s(), ..Model::default() };
     let mut same: Vec<(usize, usize)> = Vec::new();
     let mut again: Vec<Command> = then
@@ -100,19 +107,18 @@ pub(crate) fn replays(machine: &Machine) -> Result<(), Finding> {
             answer.map_err(|error| format!("I9: {command:?} again: {error:?}"))?;
         }
     }
-    let mut raw = super::raw::Raw::of(&world.bench);
     let mut stored = |id: String| {
         let select = "SELECT state, role, teams, environments FROM memberships WHERE id =";
         raw.rows(&format!("{select} '{id}'")).concat()
     };
-    for (was, is) in same {
+    for &(was, is) in &same {
         let must = shown(&then.members[was]);
         let found = stored(world.ids.members[is].to_string());
         if found != must {
-            return Err(format!("I9: in another order member {was} has {found:?}, not {must:?}"));
+            return Err(format!("{OTHERWISE} member {was} has {found:?}, not {must:?}"));
         }
     }
-    Ok(())
+    Ok(same.len())
 }
 
 /// Whether all that is known of a person is that one directory tells of them now: no past that counts.
@@ -139,7 +145,7 @@ fn shown(member: &Member) -> Vec<String> {
         State::Suspended => "suspended",
         State::Deprovisioned => "deprovisioned",
     };
-    let role = member.role.unwrap_or(super::raw::NULL).to_owned();
+    let role = member.role.unwrap_or(NULL).to_owned();
     let teams = serde_json::json!(member.teams).to_string();
     vec![state.to_owned(), role, teams, serde_json::json!(member.environments).to_string()]
 }
