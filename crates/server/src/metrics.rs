@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use portcullis_domain::Timestamp;
 use portcullis_domain::cause::CauseKind;
+use portcullis_domain::hold::HoldKind;
 use portcullis_web::RenderMetrics;
 
 /// What a metric is.
@@ -42,6 +43,10 @@ const REQUESTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 const SUM_UP_EVERY: Duration = Duration::from_secs(10);
 
 const OFF_BOARDINGS: &str = "portcullis_offboardings_total";
+const HOLDS: &str = "portcullis_holds_total";
+const RULES_FAILURES: &str = "portcullis_rules_failures_total";
+const LAST_OWNERS_KEPT: &str = "portcullis_last_owners_kept_total";
+const SEQUENCER_FAILURES: &str = "portcullis_audit_sequencer_failures_total";
 
 /// Every metric.
 const METRICS: &[Metric] = &[
@@ -68,21 +73,13 @@ const METRICS: &[Metric] = &[
     ),
     counter("portcullis_checks_total", &["door", "code"], "Checks by door and by the code of the answer"),
     counter(OFF_BOARDINGS, &["cause"], "Memberships that ended, by what caused it"),
+    counter(HOLDS, &["kind"], "Times that a directory went over its brake's limit, by what is held"),
     counter(
-        "portcullis_holds_total",
-        &["kind"],
-        "Times that a directory went over its brake's limit, by what is held",
-    ),
-    counter(
-        "portcullis_rules_failures_total",
+        RULES_FAILURES,
         &[],
         "Turns of an organization in which nothing of its pending rules and ends could be carried out",
     ),
-    counter(
-        "portcullis_last_owners_kept_total",
-        &[],
-        "Last owners who left: the organization has nobody who acts as its owner",
-    ),
+    counter(LAST_OWNERS_KEPT, &[], "Last owners who left: the organization has nobody who acts as its owner"),
     counter(
         "portcullis_tokens_ended_total",
         &["kind", "because"],
@@ -107,7 +104,7 @@ const METRICS: &[Metric] = &[
         "How old the oldest event of a step of the sequencer was when it had its place",
     ),
     counter(
-        "portcullis_audit_sequencer_failures_total",
+        SEQUENCER_FAILURES,
         &[],
         "Turns of an organization whose log or receipts could not be numbered or signed",
     ),
@@ -160,15 +157,25 @@ pub fn install(started_at: Timestamp) -> Result<PrometheusHandle, BuildError> {
             Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.meaning),
         }
     }
-    // There from the start, so that the first one is a rise and not a beginning.
-    for cause in CauseKind::ALL {
-        metrics::counter!(OFF_BOARDINGS, "cause" => cause.as_str()).increment(0);
-    }
+    begin_at_zero();
     metrics::gauge!("portcullis_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and seconds stay far below 2^52")]
     metrics::gauge!("process_start_time_seconds").set(started_at.seconds() as f64);
     tokio::spawn(sum_up(handle.clone(), SUM_UP_EVERY));
     Ok(handle)
+}
+
+/// Has what the guide says to watch for the first of there from the start: an alarm sees a rise, and no beginning.
+fn begin_at_zero() {
+    for cause in CauseKind::ALL {
+        metrics::counter!(OFF_BOARDINGS, "cause" => cause.as_str()).increment(0);
+    }
+    for kind in HoldKind::ALL {
+        metrics::counter!(HOLDS, "kind" => kind.as_str()).increment(0);
+    }
+    for name in [RULES_FAILURES, LAST_OWNERS_KEPT, SEQUENCER_FAILURES] {
+        metrics::counter!(name).increment(0);
+    }
 }
 
 /// Sums up the samples of histograms, again and again.

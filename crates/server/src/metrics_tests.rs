@@ -43,6 +43,32 @@ async fn a_scrape_holds_memory_start_waiting_requests_and_the_version() {
     assert!((value("portcullis_store_waiting_requests ") - 7.0).abs() < 0.1);
     let version = format!("portcullis_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
     assert!(scrape.contains(&version), "{scrape}");
+    let watched = watched_for_any();
+    assert!(watched.len() >= 4, "{watched:?}");
+    for series in watched {
+        assert!(value(&series).abs() < f64::EPSILON, "{series}");
+    }
+}
+
+/// The series of which the guide says that any is an alarm, each value of a label one.
+fn watched_for_any() -> Vec<String> {
+    let guide = include_str!("../../../docs/guide/operations.md");
+    let mut series = Vec::new();
+    for line in guide.lines().filter(|line| line.starts_with("| `portcullis_")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
+        if !cells[2].trim().starts_with("any:") {
+            continue;
+        }
+        let name = cells[0].trim().trim_matches('`');
+        let words: Vec<&str> = cells[1].split('`').skip(1).step_by(2).collect();
+        match words.split_first() {
+            Some((label, values)) => {
+                series.extend(values.iter().map(|one| format!("{name}{{{label}=\"{one}\"}} ")));
+            }
+            None => series.push(format!("{name} ")),
+        }
+    }
+    series
 }
 
 #[test]
