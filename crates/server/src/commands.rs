@@ -39,8 +39,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Migrate(flags) => {
             let settings = settings(flags.0)?;
             let _locked = data_dir::lock(&settings.data, settings.database.file())?;
-            database::open_or_make(&settings)?;
-            say!("the database is up to date: {}", settings.database);
+            say!("{}", migrate(&settings)?);
         }
         Command::Doctor(wanted) => {
             let form = if wanted.json { doctor::Form::Json } else { doctor::Form::Text };
@@ -74,6 +73,15 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Brings the database up to date, and says whether it was there: whoever is in another folder than they think would
+/// upgrade nothing.
+fn migrate(settings: &Settings) -> Result<String> {
+    let was_there = database::must_be_there(settings).is_ok();
+    database::open_or_make(settings)?;
+    let done = if was_there { "the database is up to date" } else { "there was none; made a new database" };
+    Ok(format!("{done}: {}", database::place(settings)))
+}
+
 fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
@@ -96,3 +104,7 @@ fn environment() -> Vec<(String, String)> {
 pub fn settings(given: Given) -> Result<Settings> {
     Ok(Settings::from_sources(&sources(given))?)
 }
+
+#[cfg(test)]
+#[path = "commands_tests.rs"]
+mod tests;

@@ -86,9 +86,7 @@ fn sqlite<'s>(settings: &'s Settings, instead: &str) -> Result<&'s Path> {
 /// If the database is in PostgreSQL, the file is there already, or the copy is not whole.
 pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
     let database = sqlite(settings, "copy it with `pg_dump` or your provider's backups")?;
-    if !database.exists() {
-        bail!("there is no database at `{}`", database.display());
-    }
+    database::must_be_there(settings)?;
     if wanted.file.exists() {
         bail!("`{}` is there already; a backup never overwrites a file", wanted.file.display());
     }
@@ -202,17 +200,24 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
         counted(revived.waiting, "person", "people"),
         revived.suspended_waiting
     );
-    say!("  1. issue a new SCIM token for each directory (the old ones ended) and give it to the provider");
-    say!("  2. let the provider send everybody again (Okta: force sync; Entra ID: restart provisioning)");
-    if wanted.in_place || revived.taken.suspended > 0 {
-        say!(
-            "  3. lift the suspension of people who joined by invitation or came just in time, and have not left"
-        );
+    let is_off = is_root_token_off(settings)?;
+    // Every key ended, those of administrators too: the way in comes first.
+    let next = [
+        is_off.then_some(
+            "the root token is off, and every key ended: `portcullis admin root-token new` makes a root token for what follows",
+        ),
+        Some("issue a new SCIM token for each directory (the old ones ended) and give it to the provider"),
+        Some("let the provider send everybody again (Okta: force sync; Entra ID: restart provisioning)"),
+        (wanted.in_place || revived.taken.suspended > 0).then_some(
+            "lift the suspension of people who joined by invitation or came just in time, and have not left",
+        ),
+        Some("issue keys anew: of gateways, of an owner, of people and their agents"),
+        is_off.then_some("with the owner's key in hand switch the root token off: `portcullis admin root-token off`"),
+    ];
+    for (done, step) in next.into_iter().flatten().enumerate() {
+        say!("  {}. {step}", done + 1);
     }
     say!("restored in: {}", database::place(settings));
-    if is_root_token_off(settings)? {
-        say!("the root token is off: `portcullis admin root-token new` makes another");
-    }
     Ok(())
 }
 
