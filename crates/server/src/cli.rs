@@ -31,7 +31,7 @@ pub struct Cli {
 pub enum Command {
     /// Serve: without any option, SQLite in ./portcullis-data on 127.0.0.1:8080.
     Serve(AllFlags),
-    /// Bring the database's schema up to date, then stop. `serve` does this itself.
+    /// Bring the database's schema up to date, then stop; not while `serve` runs, which does this itself.
     Migrate(PlaceFlags),
     /// The configuration.
     #[command(subcommand)]
@@ -46,8 +46,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Write a copy of the database that `restore` takes; also while `serve` runs.
     Backup(Backup),
-    /// Put a backup in place. It revives nobody: every token ends, and whoever a directory governs is suspended until
-    /// that directory speaks of them again.
+    /// Put a backup in place, while `serve` does not run. It revives nobody: every token ends, and whoever a directory
+    /// governs is suspended until that directory speaks of them again.
     Restore(Restore),
     /// Show the main job with an identity provider of its own, step by step, in under a minute.
     Demo(Demo),
@@ -212,7 +212,7 @@ pub struct Emulate {
     /// PEM certificates of authorities to trust besides the public ones.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// One JSON object a line: each step, then a summary.
+    /// One JSON object a line: each step, then a summary; not with `--verbose`.
     #[arg(long)]
     pub json: bool,
     /// Show of every step what was sent and received, not only of those that failed.

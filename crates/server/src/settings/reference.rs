@@ -11,10 +11,10 @@ const OPENING: &str = "\
 
 <!-- Made from the table in `crates/server/src/settings.rs`; a test compares them and says how to write this page again. -->
 
-Every setting can be given in the configuration file, in the environment and on the command line. A flag wins over
-the environment, the environment over the file, the file over the default. The file is `portcullis.toml` where
-Portcullis is started, or the one that `--config FILE` or `PORTCULLIS_CONFIG` names. Relative paths begin where
-Portcullis is started.
+A setting can be given in the configuration file, in the environment and on the command line; what holds a secret
+(`root_token`) in the environment alone. A flag wins over the environment, the environment over the file, the file over
+the default. The file is `portcullis.toml` where Portcullis is started, or the one that `--config FILE` or
+`PORTCULLIS_CONFIG` names. Relative paths begin where Portcullis is started.
 
 An unknown key in the file and an unknown variable that begins with `PORTCULLIS_` refuse to start, and the message names
 the nearest known one. `portcullis config check` reads everything, says what holds and where it comes from, and starts
