@@ -333,7 +333,7 @@ pub fn operations() -> Vec<Operation> {
         )
         .query("links", "`end`: the links that would not be there without it end too, because somebody else has its key.")
         .gives::<RetiredCertificate>()
-        .refuses(&["in_use"]),
+        .refuses(&["in_use", "above_own_rank"]),
         Operation::get(KEYS, see, "Lists our keys at a SAML connection.", keys).gives::<Page<Key>>().paged(),
         Operation::create(
             KEYS,
