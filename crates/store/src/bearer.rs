@@ -11,42 +11,48 @@ use portcullis_domain::permission::Permission;
 use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::secret::SecretHash;
 
+use crate::role::root_rank;
 use crate::row::{Columns, Row};
 use crate::statement::Statement;
+use crate::token::believed;
 use crate::{StoreError, Tx, params};
 
 const FIND: Statement = Statement::read(
     "bearer.find",
-    "SELECT t.id, t.kind, t.name, t.organization, o.slug, o.rules_number, t.environment, t.scopes, t.holder, \
-     t.confined_at, t.issued_at, t.expires_at, t.max_idle_s, s.last_used_at, t.ended_at, \
-     a.id, a.name, a.state, \
-     m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.explicit_only_at, r.permissions, m.teams, \
-     m.environments, m.until, m.rules_number, \
-     w.id, w.state, v.rank, w.until, w.rules_number, \
-     k.id, k.state, x.rank, k.until, k.rules_number, \
-     CASE WHEN t.connection IS NOT NULL OR (t.kind = 'session' AND m.believed_up_to < 1000) THEN t.id \
-     WHEN p.connection IS NOT NULL OR p.kind = 'session' THEN p.id END, c.chosen_from, \
-     CASE WHEN t.kind = 'session' AND t.connection IS NULL THEN m.believed_up_to \
-     WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to \
-     ELSE COALESCE(l.believed_up_to, t.believed_up_to) END \
-     FROM tokens t \
-     JOIN organizations o ON o.id = t.organization AND o.deleted_at IS NULL \
-     LEFT JOIN token_uses s ON s.token = t.id \
-     LEFT JOIN agents a ON a.id = t.agent AND a.organization = t.organization \
-     LEFT JOIN memberships m ON m.id = COALESCE(t.membership, a.owner) AND m.organization = t.organization \
-     LEFT JOIN memberships w ON w.id = t.shown_to AND w.organization = t.organization \
-     LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
-     LEFT JOIN connections c ON c.id = COALESCE(t.connection, p.connection) AND c.organization = t.organization \
-     AND c.unconfirmed_at <= CASE WHEN t.connection IS NULL THEN p.issued_at ELSE t.issued_at END \
-     LEFT JOIN links l ON l.connection = COALESCE(t.connection, p.connection) \
-     AND l.subject = CASE WHEN t.connection IS NULL THEN p.subject ELSE t.subject END \
-     AND l.membership = CASE WHEN t.connection IS NULL THEN p.membership ELSE t.membership END \
-     AND l.organization = t.organization \
-     LEFT JOIN memberships k ON k.id = p.membership AND k.organization = t.organization \
-     LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
-     LEFT JOIN roles v ON v.organization = w.organization AND v.slug = w.role \
-     LEFT JOIN roles x ON x.organization = k.organization AND x.slug = k.role \
-     WHERE t.secret_hash = $1",
+    concat!(
+        "SELECT t.id, t.kind, t.name, t.organization, o.slug, o.rules_number, t.environment, t.scopes, t.holder, \
+         t.confined_at, t.issued_at, t.expires_at, t.max_idle_s, s.last_used_at, t.ended_at, \
+         a.id, a.name, a.state, \
+         m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.explicit_only_at, r.permissions, m.teams, \
+         m.environments, m.until, m.rules_number, \
+         w.id, w.state, v.rank, w.until, w.rules_number, \
+         k.id, k.state, x.rank, k.until, k.rules_number, \
+         CASE WHEN t.connection IS NOT NULL OR (t.kind = 'session' AND m.believed_up_to < ",
+        root_rank!(),
+        ") THEN t.id \
+         WHEN p.connection IS NOT NULL OR p.kind = 'session' THEN p.id END, c.chosen_from, \
+         CASE WHEN t.kind = 'session' AND t.connection IS NULL THEN m.believed_up_to ELSE ",
+        believed!(),
+        " END \
+         FROM tokens t \
+         JOIN organizations o ON o.id = t.organization AND o.deleted_at IS NULL \
+         LEFT JOIN token_uses s ON s.token = t.id \
+         LEFT JOIN agents a ON a.id = t.agent AND a.organization = t.organization \
+         LEFT JOIN memberships m ON m.id = COALESCE(t.membership, a.owner) AND m.organization = t.organization \
+         LEFT JOIN memberships w ON w.id = t.shown_to AND w.organization = t.organization \
+         LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
+         LEFT JOIN connections c ON c.id = COALESCE(t.connection, p.connection) AND c.organization = t.organization \
+         AND c.unconfirmed_at <= CASE WHEN t.connection IS NULL THEN p.issued_at ELSE t.issued_at END \
+         LEFT JOIN links l ON l.connection = COALESCE(t.connection, p.connection) \
+         AND l.subject = CASE WHEN t.connection IS NULL THEN p.subject ELSE t.subject END \
+         AND l.membership = CASE WHEN t.connection IS NULL THEN p.membership ELSE t.membership END \
+         AND l.organization = t.organization \
+         LEFT JOIN memberships k ON k.id = p.membership AND k.organization = t.organization \
+         LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+         LEFT JOIN roles v ON v.organization = w.organization AND v.slug = w.role \
+         LEFT JOIN roles x ON x.organization = k.organization AND x.slug = k.role \
+         WHERE t.secret_hash = $1"
+    ),
 );
 
 pub(crate) const ALL: &[&Statement] = &[&FIND];

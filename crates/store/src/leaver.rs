@@ -10,7 +10,7 @@ use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::token::{issued_by, issued_by_tokens_of, outliving};
+use crate::token::{believed, issued_by, issued_by_tokens_of, issuer, outliving};
 use crate::{StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
 
 // The keys of an agent that act once it is another's: not known to the leaver, and not resting because somebody who saw one is
@@ -18,10 +18,9 @@ use crate::{StoreError, Tx, agent, connection, directory_user, params, tombstone
 macro_rules! acting_keys {
     ($owner:literal, $role:literal) => {
         concat!(
-            "(SELECT COUNT(*) FROM tokens t LEFT JOIN tokens p ON p.id = t.parent \
-             LEFT JOIN memberships w ON w.id = t.shown_to LEFT JOIN memberships k ON k.id = p.membership \
-             LEFT JOIN connections s ON s.id = p.connection AND s.unconfirmed_at <= p.issued_at \
-             LEFT JOIN links l ON l.connection = p.connection AND l.subject = p.subject AND l.membership = p.membership \
+            "(SELECT COUNT(*) FROM tokens t ",
+            issuer!(),
+            " LEFT JOIN memberships w ON w.id = t.shown_to \
              LEFT JOIN roles v ON v.organization = a.organization AND v.slug = w.role \
              LEFT JOIN roles x ON x.organization = a.organization AND x.slug = k.role \
              WHERE t.holder = a.id AND t.kind = 'agent_key' \
@@ -39,8 +38,9 @@ macro_rules! acting_keys {
             ".rank, 0) AND ",
             $role,
             ".explicit_only_at IS NULL)) \
-             AND CASE WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to \
-             ELSE COALESCE(l.believed_up_to, t.believed_up_to) END >= COALESCE(",
+             AND ",
+            believed!(),
+            " >= COALESCE(",
             $role,
             ".rank, 0) AND t.id NOT IN ",
             issued_by_tokens_of!("$1"),
@@ -101,10 +101,11 @@ macro_rules! owners_who_sign_in {
          LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role WHERE g.organization = ",
          $organization, " AND g.role = 'owner' \
          AND g.ended_at IS NULL AND m.id = g.membership AND m.state = 'active' \
-         AND ((m.believed_up_to >= COALESCE(r.rank, 900) AND EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = m.user_id)) \
+         AND ((m.believed_up_to >= COALESCE(r.rank, ", $crate::role::owner_rank!(), ") \
+         AND EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = m.user_id)) \
          OR EXISTS (SELECT 1 FROM links l CROSS JOIN connections c \
          WHERE l.membership = m.id AND c.id = l.connection AND c.organization = m.organization \
-         AND l.believed_up_to >= COALESCE(r.rank, 900) AND c.unconfirmed_at IS NULL \
+         AND l.believed_up_to >= COALESCE(r.rank, ", $crate::role::owner_rank!(), ") AND c.unconfirmed_at IS NULL \
          AND m.environments LIKE '%\"' || c.environment || '\"%' \
          AND (c.moved_at IS NULL OR l.created_at > c.moved_at OR EXISTS (SELECT 1 FROM tokens t \
          WHERE t.membership = m.id AND COALESCE(t.connection, '') = c.id AND t.issued_at > c.moved_at))))")

@@ -9,6 +9,20 @@ use crate::row::{Row, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, UniqueKey, params};
 
+// Ranks by their names where SQL compares with them.
+macro_rules! root_rank {
+    () => {
+        "1000"
+    };
+}
+pub(crate) use root_rank;
+macro_rules! owner_rank {
+    () => {
+        "900"
+    };
+}
+pub(crate) use owner_rank;
+
 macro_rules! columns {
     () => {
         "id, organization, slug, rank, permissions, explicit_only_at, built_in_at, created_at"
@@ -159,4 +173,16 @@ pub fn list(
 /// As [`find`].
 pub fn is_used(tx: &mut Tx<'_>, organization: OrganizationId, slug: &Slug) -> Result<bool, StoreError> {
     Ok(tx.row(&IS_USED, params![organization, slug])?.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_domain::role::Rank;
+
+    #[test]
+    fn the_ranks_that_have_a_name_are_the_same_in_sql() {
+        for (in_sql, rank) in [(root_rank!(), Rank::ROOT), (owner_rank!(), Rank::OWNER)] {
+            assert_eq!(in_sql, rank.number().to_string());
+        }
+    }
 }

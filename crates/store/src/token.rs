@@ -201,21 +201,38 @@ const LIVING_SESSIONS: Statement = Statement::read(
      AND ended_at IS NULL AND expires_at > $3 ORDER BY expires_at, id LIMIT $4",
 );
 
-// Who saw the secret of `t`, and how far the session `p` is believed that issued it: how high whoever chose the provider of a
-// connection stood, if that waited for an owner when it opened `p`; and as far as the password or the link that opened that,
-// now; else as far as it was believed then.
-macro_rules! seen {
+// How far the session `p` is believed that issued `t`: as far as the password or the link that opened that, now; else as far as
+// it was believed then. A check (`bearer`), what may be issued and what an agent keeps (`leaver`) all ask by these words.
+macro_rules! believed {
     () => {
-        "t.shown_to, p.membership, c.chosen_from, \
-         CASE WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to \
-         ELSE COALESCE(l.believed_up_to, t.believed_up_to) END \
-         FROM tokens t \
-         LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
-         LEFT JOIN connections c ON c.id = p.connection AND c.organization = t.organization \
-         AND c.unconfirmed_at <= p.issued_at \
+        "CASE WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to \
+         ELSE COALESCE(l.believed_up_to, t.believed_up_to) END"
+    };
+}
+pub(crate) use believed;
+
+// That session, whose it is, the link that opened it, and its connection, if its provider waited for an owner when it did.
+macro_rules! issuer {
+    () => {
+        "LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
+         LEFT JOIN connections s ON s.id = p.connection AND s.organization = t.organization \
+         AND s.unconfirmed_at <= p.issued_at \
          LEFT JOIN links l ON l.connection = p.connection AND l.subject = p.subject AND l.membership = p.membership \
          AND l.organization = t.organization \
          LEFT JOIN memberships k ON k.id = p.membership AND k.organization = t.organization"
+    };
+}
+pub(crate) use issuer;
+
+// Who saw the secret of `t`, how high whoever chose the provider stood that waited, and how far the session is believed.
+macro_rules! seen {
+    () => {
+        concat!(
+            "t.shown_to, p.membership, s.chosen_from, ",
+            $crate::token::believed!(),
+            " FROM tokens t ",
+            $crate::token::issuer!()
+        )
     };
 }
 pub(crate) use seen;
