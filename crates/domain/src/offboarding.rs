@@ -70,8 +70,8 @@ pub struct Leaver {
     pub identifiers: Vec<Identifier>,
     /// Every e-mail key among them.
     pub email_keys: Vec<String>,
-    /// How many memberships of the same user are not ended, this one excepted.
-    pub other_memberships: i64,
+    /// Whether the same user has another membership that has not ended.
+    pub lives_elsewhere: bool,
     /// The organization's rules number.
     pub rules_number: i64,
 }
@@ -128,7 +128,7 @@ pub fn off_board(leaver: &Leaver, because: EndedBecause, ids: NewIds, cause: Cau
         leaver.to_rotate.iter().map(|&id| Kept { what: id.into(), why: KeptBecause::Rotate }).collect();
     let fates: Vec<(&LeaverAgent, Fate)> = leaver.agents.iter().map(|a| (a, a.fate())).collect();
     kept.extend(fates.iter().filter_map(|(a, fate)| kept_agent(a, *fate)));
-    if leaver.other_memberships > 0 {
+    if leaver.lives_elsewhere {
         kept.push(Kept { what: membership.user.into(), why: KeptBecause::OtherMembership });
     }
     if leaver.ownership == Ownership::Last {
@@ -153,7 +153,7 @@ pub fn off_board(leaver: &Leaver, because: EndedBecause, ids: NewIds, cause: Cau
     if leaver.ownership == Ownership::Last {
         plan = plan.noting(EventDraft::new(Action::LastOwnerKept, membership.id));
     }
-    if leaver.other_memberships == 0 {
+    if !leaver.lives_elsewhere {
         let ended = EventDraft::new(Action::UserEnded, membership.user).about(membership.id);
         plan = plan.then(ended, UserChange::End(membership.user, now));
     }

@@ -30,7 +30,7 @@ use serde_json::json;
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
 use crate::error::Taken;
-use crate::membership::{lives_here, rank_of};
+use crate::membership::rank_of;
 use crate::noun::Noun;
 use crate::organization::must_live;
 use crate::password;
@@ -503,12 +503,12 @@ fn whose(
     member: &Membership,
     said: Said<'_>,
 ) -> Result<UserId, ServiceError> {
-    let is_alone = membership::of_user(tx, member.user)?.iter().all(|one| one.id == member.id);
+    let is_alone = !membership::is_known_elsewhere(tx, member.user, member.id)?;
     let waits = is_alone || member.access.state == MembershipState::Invited;
     match said {
         Said::Known(known) if known.user == member.user => Ok(known.user),
         _ if !waits => Err(ServiceError::LinkInvalid),
-        Said::Known(known) if lives_here(tx, member.organization, known.user)? => {
+        Said::Known(known) if membership::is_in(tx, member.organization, known.user)? => {
             Err(ServiceError::Taken(Taken::Member))
         }
         Said::Known(known) => Ok(known.user),
@@ -541,7 +541,7 @@ fn join(
         }
         changes.push(MembershipChange::SetUser(member.id, user).into());
         // INVARIANT I3: whoever lives on elsewhere keeps what they prove themselves with there.
-        ends = membership::living_of_user(tx, member.user)?.iter().all(|one| one.id == member.id);
+        ends = !membership::lives_elsewhere(tx, member.user, member.id)?;
     }
     changes.push(TokenChange::ended(TokenSet::One(open.link.id), TokenEnd::Used, now).into());
     let joined = EventDraft::new(Action::MemberJoined, member.id).about(open.link.id).with(json!({

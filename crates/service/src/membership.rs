@@ -424,10 +424,10 @@ pub fn attach(
         user::find_locked(tx, one)?.ok_or(ServiceError::NotFound(Noun::User))?;
     }
     let known = member.joined_at.is_some()
-        || membership::of_user(tx, member.user)?.len() > 1
+        || membership::is_known_elsewhere(tx, member.user, id)?
         || !user::authenticators_of(tx, member.user)?.is_empty()
         || !connection::links_of(tx, id)?.is_empty();
-    if known || lives_here(tx, organization, past.user)? {
+    if known || membership::is_in(tx, organization, past.user)? {
         return Err(ServiceError::Taken(Taken::User));
     }
     let mut changes = vec![
@@ -460,15 +460,6 @@ pub fn attach(
     membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }
 
-/// Whether that user has a membership of that organization that has not ended.
-pub(crate) fn lives_here(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    user: UserId,
-) -> Result<bool, ServiceError> {
-    Ok(membership::living_of_user(tx, user)?.iter().any(|one| one.organization == organization))
-}
-
 /// Puts a user whom another organization knows into this one, at once and without a role: the root token's say is
 /// life of its own. Name and address are those of the user's newest membership that has not ended and that they joined; else of
 /// the newest.
@@ -487,14 +478,12 @@ pub fn add(
     // Held: the end of their last membership elsewhere would end them meanwhile.
     let known = user::find_locked(tx, user)?.filter(|u| u.ended_at.is_none());
     let known = known.ok_or(ServiceError::NotFound(Noun::User))?;
-    let theirs = membership::living_of_user(tx, known.id)?;
-    if theirs.iter().any(|m| m.organization == organization) {
+    if membership::is_in(tx, organization, known.id)? {
         return Err(ServiceError::Taken(Taken::User));
     }
-    let newest = theirs.last().ok_or(ServiceError::NotFound(Noun::User))?;
     // Where they joined nowhere, a directory of another organization said how they are called: the root token vouches for it.
-    let named = theirs.iter().rev().find(|m| m.joined_at.is_some()).unwrap_or(newest);
-    if theirs.iter().all(|m| m.access.state == MembershipState::Invited) {
+    let named = membership::newest_of_user(tx, known.id)?.ok_or(ServiceError::NotFound(Noun::User))?;
+    if !membership::has_come_in(tx, known.id)? {
         return Err(Refusal::MemberInactive.into());
     }
     let now = moment.now;
@@ -502,8 +491,8 @@ pub fn add(
         id: MembershipId::fresh(now, &mut moment.random),
         organization,
         user: known.id,
-        email: named.email.clone(),
-        name: named.name.clone(),
+        email: named.email,
+        name: named.name,
     };
     let member =
         Membership { joined_at: Some(now), ..Membership::new(who, MembershipState::Invited, 0, now) };

@@ -168,7 +168,7 @@ pub fn attach(
 /// Whether anybody came in as this membership: then it is not ours to fold away.
 fn is_somebody(tx: &mut Tx<'_>, made: &Membership) -> Result<bool, ServiceError> {
     Ok(made.joined_at.is_some()
-        || membership::of_user(tx, made.user)?.len() > 1
+        || membership::is_known_elsewhere(tx, made.user, made.id)?
         || !user::authenticators_of(tx, made.user)?.is_empty()
         || !connection::links_of(tx, made.id)?.is_empty())
 }

@@ -12,6 +12,9 @@ use crate::statement::Statement;
 use crate::token::{Seen, read_seen, seen};
 use crate::{StoreError, Tx, params};
 
+/// The most links of one membership that are looked at: a new one ends those before it.
+const MAX_LIVE: i64 = 10;
+
 macro_rules! view {
     () => {
         "SELECT t.id, t.address_key, t.membership, m.role, t.shown_to, t.issued_at, t.expires_at, t.ended_at, \
@@ -29,7 +32,7 @@ const LIVE_OF: Statement = Statement::read(
         "SELECT ",
         seen!(),
         " WHERE t.membership = $2 AND t.organization = $1 \
-         AND t.kind IN ('invitation', 'owner_link') AND t.ended_at IS NULL AND t.expires_at > $3 LIMIT 10"
+         AND t.kind IN ('invitation', 'owner_link') AND t.ended_at IS NULL AND t.expires_at > $3 LIMIT $4"
     ),
 );
 
@@ -99,7 +102,7 @@ pub fn list(
     tx.rows(&LIST, params![organization, after, limit])?.iter().map(read).collect()
 }
 
-/// The links by which somebody may come in now: who saw the secret of each.
+/// The links by which somebody may come in now, ten at most: who saw the secret of each.
 ///
 /// # Errors
 /// As [`find`].
@@ -109,6 +112,6 @@ pub fn live_of(
     membership: MembershipId,
     now: Timestamp,
 ) -> Result<Vec<Seen>, StoreError> {
-    let rows = tx.rows(&LIVE_OF, params![organization, membership, now])?;
+    let rows = tx.rows(&LIVE_OF, params![organization, membership, now, MAX_LIVE])?;
     rows.iter().map(|row| read_seen(row, 0)).collect()
 }

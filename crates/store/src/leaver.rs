@@ -11,7 +11,7 @@ use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use crate::row::Row;
 use crate::statement::Statement;
 use crate::token::{believed, issued_by, issued_by_tokens_of, issuer, outliving};
-use crate::{StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
+use crate::{StoreError, Tx, agent, connection, directory_user, membership, params, tombstone, user};
 
 // The keys of an agent that act once it is another's: not known to the leaver, and not resting because somebody who saw one is
 // suspended or stands below that owner, or because the session that issued it is not believed as far, as a check asks (`bearer`).
@@ -122,13 +122,8 @@ const OTHER_OWNERS: Statement = Statement::read(
     "leaver.other_owners",
     concat!("SELECT COUNT(*) ", owners_who_sign_in!("$1"), " AND m.id <> $2"),
 );
-const OTHER_MEMBERSHIPS: Statement = Statement::read(
-    "leaver.other_memberships",
-    "SELECT COUNT(*) FROM memberships WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL",
-);
 
-pub(crate) const ALL: &[&Statement] =
-    &[&AGENTS, &LOCK_NEXT_OWNERS, &TO_ROTATE, &OWNS, &OTHER_OWNERS, &OTHER_MEMBERSHIPS];
+pub(crate) const ALL: &[&Statement] = &[&AGENTS, &LOCK_NEXT_OWNERS, &TO_ROTATE, &OWNS, &OTHER_OWNERS];
 
 fn agents(tx: &mut Tx<'_>, membership: &Membership, now: Timestamp) -> Result<Vec<LeaverAgent>, StoreError> {
     tx.lock_members(&LOCK_NEXT_OWNERS, params![membership.organization, membership.id])?;
@@ -210,8 +205,7 @@ pub fn load(
     let ownership = ownership(tx, &membership)?;
     let agents = agents(tx, &membership, now)?;
     user::find_locked(tx, membership.user)?;
-    let other_memberships =
-        tx.row(&OTHER_MEMBERSHIPS, params![membership.user, membership.id])?.map_or(Ok(0), |r| r.int(0))?;
+    let lives_elsewhere = membership::lives_elsewhere(tx, membership.user, membership.id)?;
     let identifiers: Vec<Identifier> = identifiers(tx, &membership)?.into_iter().collect();
     let email_keys =
         identifiers.iter().filter(|i| i.kind == IdentifierKind::Email).map(|i| i.value.clone()).collect();
@@ -221,7 +215,7 @@ pub fn load(
         to_rotate,
         identifiers,
         email_keys,
-        other_memberships,
+        lives_elsewhere,
         rules_number,
         resolved,
         membership,

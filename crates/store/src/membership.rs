@@ -13,6 +13,9 @@ use crate::row::{Row, list, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params, team, tombstone};
 
+/// The most members at one address that are read: whoever wants to know who somebody is finds more than one ambiguous.
+pub const MAX_AT_ADDRESS: i64 = 20;
+
 macro_rules! columns {
     () => {
         "id, organization, user_id, email, name, joined_at, governed_by, suspended_at, unmapped_at, ended_at, \
@@ -136,19 +139,33 @@ const LIVING_BY_EMAIL: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM memberships WHERE organization = $1 AND email_key = $2 AND ended_at IS NULL ORDER BY id LIMIT 20"
+        " FROM memberships WHERE organization = $1 AND email_key = $2 AND ended_at IS NULL ORDER BY id LIMIT $3"
     ),
 );
-const OF_USER: Statement = Statement::read(
-    "membership.of_user",
-    concat!("SELECT ", columns!(), " FROM memberships WHERE user_id = $1 ORDER BY id LIMIT 100"),
+// By the user, who has few: `COALESCE` keeps SQLite from everybody of the organization.
+const IS_IN: Statement = Statement::read(
+    "membership.is_in",
+    "SELECT id FROM memberships WHERE user_id = $2 AND COALESCE(organization, '') = $1 AND ended_at IS NULL LIMIT 1",
 );
-const LIVING_OF_USER: Statement = Statement::read(
-    "membership.living_of_user",
+const LIVES_ELSEWHERE: Statement = Statement::read(
+    "membership.lives_elsewhere",
+    "SELECT id FROM memberships WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL LIMIT 1",
+);
+const IS_KNOWN_ELSEWHERE: Statement = Statement::read(
+    "membership.is_known_elsewhere",
+    "SELECT id FROM memberships WHERE user_id = $1 AND id <> $2 LIMIT 1",
+);
+const HAS_COME_IN: Statement = Statement::read(
+    "membership.has_come_in",
+    "SELECT id FROM memberships WHERE user_id = $1 AND ended_at IS NULL AND state <> 'invited' LIMIT 1",
+);
+const NEWEST_OF_USER: Statement = Statement::read(
+    "membership.newest_of_user",
     concat!(
         "SELECT ",
         columns!(),
-        " FROM memberships WHERE user_id = $1 AND ended_at IS NULL ORDER BY id LIMIT 200"
+        " FROM memberships WHERE user_id = $1 AND ended_at IS NULL \
+         ORDER BY CASE WHEN joined_at IS NULL THEN 1 ELSE 0 END, id DESC LIMIT 1"
     ),
 );
 const SINCE: Statement = Statement::read(
@@ -178,8 +195,11 @@ pub(crate) const ALL: &[&Statement] = &[
     &LOCK_LIVING,
     &ORGANIZATION_OF,
     &LIVING_BY_EMAIL,
-    &OF_USER,
-    &LIVING_OF_USER,
+    &IS_IN,
+    &LIVES_ELSEWHERE,
+    &IS_KNOWN_ELSEWHERE,
+    &HAS_COME_IN,
+    &NEWEST_OF_USER,
     &SINCE,
 ];
 
@@ -411,7 +431,8 @@ pub fn organization_of(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Organ
     tx.row(&ORGANIZATION_OF, params![id])?.map(|row| row.parsed(0)).transpose()
 }
 
-/// The memberships of that organization with that address that have not ended; 20 at most, however many ended before.
+/// The memberships of that organization with that address that have not ended; [`MAX_AT_ADDRESS`] at most, however many ended
+/// before.
 ///
 /// # Errors
 /// As [`find`].
@@ -420,23 +441,48 @@ pub fn living_by_email(
     organization: OrganizationId,
     email_key: &str,
 ) -> Result<Vec<Membership>, StoreError> {
-    tx.rows(&LIVING_BY_EMAIL, params![organization, email_key])?.iter().map(read).collect()
+    tx.rows(&LIVING_BY_EMAIL, params![organization, email_key, MAX_AT_ADDRESS])?.iter().map(read).collect()
 }
 
-/// The memberships of a user, in every organization, ended ones too; 100 at most.
+/// Whether that user has a membership of that organization that has not ended.
 ///
 /// # Errors
 /// As [`find`].
-pub fn of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Membership>, StoreError> {
-    tx.rows(&OF_USER, params![user])?.iter().map(read).collect()
+pub fn is_in(tx: &mut Tx<'_>, organization: OrganizationId, user: UserId) -> Result<bool, StoreError> {
+    Ok(tx.row(&IS_IN, params![organization, user])?.is_some())
 }
 
-/// Those that have not ended, however many have; 200 at most.
+/// Whether a user has another membership than that, in whichever organization, that has not ended.
 ///
 /// # Errors
 /// As [`find`].
-pub fn living_of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Membership>, StoreError> {
-    tx.rows(&LIVING_OF_USER, params![user])?.iter().map(read).collect()
+pub fn lives_elsewhere(tx: &mut Tx<'_>, user: UserId, than: MembershipId) -> Result<bool, StoreError> {
+    Ok(tx.row(&LIVES_ELSEWHERE, params![user, than])?.is_some())
+}
+
+/// Whether a user has or ever had another membership than that, in whichever organization.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_known_elsewhere(tx: &mut Tx<'_>, user: UserId, than: MembershipId) -> Result<bool, StoreError> {
+    Ok(tx.row(&IS_KNOWN_ELSEWHERE, params![user, than])?.is_some())
+}
+
+/// Whether a user lives anywhere by more than an invitation that waits.
+///
+/// # Errors
+/// As [`find`].
+pub fn has_come_in(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
+    Ok(tx.row(&HAS_COME_IN, params![user])?.is_some())
+}
+
+/// The newest membership of a user, in whichever organization, that has not ended and that they joined; else the newest that
+/// has not ended.
+///
+/// # Errors
+/// As [`find`].
+pub fn newest_of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Option<Membership>, StoreError> {
+    tx.row(&NEWEST_OF_USER, params![user])?.as_ref().map(read).transpose()
 }
 
 /// The event with which that membership was left without a mapping, if it is.

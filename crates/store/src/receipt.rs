@@ -10,6 +10,9 @@ use crate::row::{Row, Waiting, list, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
+/// The most receipts of one membership that are read: each is of another end, and whoever asks wants the newest.
+const MAX_OF_MEMBERSHIP: i64 = 100;
+
 const OPEN: Statement = Statement::change(
     "receipt.open",
     "INSERT INTO receipts (id, organization, membership, because, kept, cause, event, created_at) \
@@ -40,7 +43,7 @@ const FIND: Statement = Statement::read(
 );
 const OF_MEMBERSHIP: Statement = Statement::read(
     "receipt.of_membership",
-    concat!("SELECT ", columns!(), " FROM receipts WHERE membership = $1 ORDER BY id DESC LIMIT 100"),
+    concat!("SELECT ", columns!(), " FROM receipts WHERE membership = $1 ORDER BY id DESC LIMIT $2"),
 );
 const LIST: Statement = Statement::read(
     "receipt.list",
@@ -171,7 +174,7 @@ pub fn find(
 /// # Errors
 /// As [`find`].
 pub fn of_membership(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<StoredReceipt>, StoreError> {
-    let rows = tx.rows(&OF_MEMBERSHIP, params![membership])?;
+    let rows = tx.rows(&OF_MEMBERSHIP, params![membership, MAX_OF_MEMBERSHIP])?;
     rows.iter().map(|r| read(tx, r)).collect()
 }
 

@@ -8,6 +8,9 @@ use portcullis_domain::tombstone::Identifier;
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
+/// The most identifiers of before of one membership that are read.
+const MAX_FORMER: i64 = 1000;
+
 const LAY: Statement = Statement::change(
     "tombstone.lay",
     "INSERT INTO tombstones (organization, kind, value, membership, created_at) VALUES ($1, $2, $3, $4, $5) \
@@ -57,7 +60,7 @@ const REMEMBER: Statement = Statement::change(
 const FORMER: Statement = Statement::read(
     "tombstone.former",
     "SELECT kind, value FROM former_identifiers WHERE membership = $1 \
-     ORDER BY CASE WHEN kind IN ('subject', 'issuer_subject') THEN 0 ELSE 1 END, kind, value LIMIT 1000",
+     ORDER BY CASE WHEN kind IN ('subject', 'issuer_subject') THEN 0 ELSE 1 END, kind, value LIMIT $2",
 );
 
 const HAND_DOWN: Statement = Statement::change(
@@ -151,9 +154,9 @@ pub(crate) fn remember(
     tx.run(&REMEMBER, params![membership, identifier.kind.as_str(), identifier.value]).map(|_| ())
 }
 
-/// The identifiers that a membership gave up.
+/// The identifiers that a membership gave up, subjects first; 1,000 at most.
 pub(crate) fn former(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Identifier>, StoreError> {
-    tx.rows(&FORMER, params![membership])?
+    tx.rows(&FORMER, params![membership, MAX_FORMER])?
         .iter()
         .map(|row| {
             let kind = row.parsed(0)?;

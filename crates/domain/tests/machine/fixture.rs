@@ -193,7 +193,7 @@ pub(crate) fn leaver() -> Leaver {
         to_rotate: vec![],
         identifiers: vec![Identifier::user_name("Ada"), Identifier::email("ada@acme.test")],
         email_keys: vec!["ada@acme.test".into()],
-        other_memberships: 0,
+        lives_elsewhere: false,
         rules_number: 7,
     }
 }

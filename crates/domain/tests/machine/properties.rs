@@ -100,7 +100,7 @@ fn some_leaver() -> impl Strategy<Value = Leaver> {
     );
     let ownership = prop::sample::select(vec![Ownership::NotOwner, Ownership::Shared, Ownership::Last]);
     let names = prop::collection::vec("[a-z]{1,8}", 0..5);
-    (agents, ownership, names, 0_i64..3).prop_map(|(agents, ownership, names, other_memberships)| Leaver {
+    (agents, ownership, names, any::<bool>()).prop_map(|(agents, ownership, names, lives_elsewhere)| Leaver {
         agents: agents
             .into_iter()
             .enumerate()
@@ -115,7 +115,7 @@ fn some_leaver() -> impl Strategy<Value = Leaver> {
         ownership,
         email_keys: names.iter().map(|n| format!("{n}@acme.test")).collect(),
         identifiers: names.iter().map(|n| Identifier::user_name(n)).collect(),
-        other_memberships,
+        lives_elsewhere,
         ..leaver()
     })
 }

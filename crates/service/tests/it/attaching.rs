@@ -112,3 +112,24 @@ async fn a_former_user_who_lives_on_elsewhere_can_be_somebody_here_again_and_onl
     let (_, bob) = provision(&bench, &place, "bob");
     assert!(!is_attached(&bench, &place, bob, former), "the user lives here already");
 }
+
+#[test]
+fn nobody_is_put_into_an_organization_twice_however_many_they_are_in() {
+    let bench = Bench::of_the_run();
+    let first = bench.organization("first");
+    let user = bench.member(first, "ada@first.test", "member").user;
+    let put = |organization| {
+        bench.write(move |tx, moment| match add(tx, moment, organization, user, Cause::system()) {
+            Ok(_) => Ok(true),
+            Err(ServiceError::Taken(Taken::User)) => Ok(false),
+            Err(error) => Err(error),
+        })
+    };
+    let others: Vec<_> = (1..200).map(|number| bench.organization(&format!("other-{number}"))).collect();
+    assert!(others.into_iter().all(put));
+    // The newest of them, of 201.
+    bench.clock.pass_s(1);
+    let newest = bench.organization("newest");
+    assert!(put(newest));
+    assert!(!put(newest), "twice");
+}

@@ -18,6 +18,11 @@ use crate::row::{Row, bound, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
+/// The most open holds of one group's losses that are compared with what a call would take, the newest first.
+const MAX_OPEN_OF_GROUP: i64 = 100;
+/// The most that is told of a page of members, ten of each of a thousand.
+const MAX_OF_PAGE: i64 = 10_000;
+
 macro_rules! columns {
     () => {
         "h.id, h.organization, h.directory, h.kind, h.directory_group, h.group_name, h.cause_kind, h.request_id, \
@@ -82,7 +87,7 @@ const OPEN_OF: Statement = Statement::read(
 const OPEN_OF_GROUP: Statement = Statement::read(
     "hold.open_of_group",
     "SELECT h.id FROM holds h WHERE h.directory = $1 AND h.kind = 'losses' AND h.directory_group = $2 AND EXISTS \
-     (SELECT 1 FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL) ORDER BY h.id DESC LIMIT 100",
+     (SELECT 1 FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL) ORDER BY h.id DESC LIMIT $3",
 );
 const COUNT_AMONG: Statement = Statement::read(
     "hold.count_among",
@@ -98,7 +103,7 @@ const PEOPLE: Statement = Statement::read(
 const OF_MEMBERSHIPS: Statement = Statement::read(
     "hold.of_memberships",
     "SELECT membership, hold, kind FROM held_people WHERE membership IN_LIST($1) AND organization = $2 \
-     ORDER BY membership, hold LIMIT 10000",
+     ORDER BY membership, hold LIMIT $3",
 );
 const HIGHEST: Statement = Statement::read(
     "hold.highest",
@@ -361,7 +366,7 @@ pub fn open_with(
     (organization, directory, group): (OrganizationId, DirectoryId, DirectoryGroupId),
     people: &[MembershipId],
 ) -> Result<Option<HoldId>, StoreError> {
-    for row in tx.rows(&OPEN_OF_GROUP, params![directory, group])? {
+    for row in tx.rows(&OPEN_OF_GROUP, params![directory, group, MAX_OPEN_OF_GROUP])? {
         let hold: HoldId = row.parsed(0)?;
         let mut among = 0;
         for some in people.chunks(MAX_LIST) {
@@ -496,7 +501,7 @@ pub fn of_memberships(
     people: &[MembershipId],
 ) -> Result<BTreeMap<MembershipId, Vec<(HoldId, HoldKind)>>, StoreError> {
     let mut all: BTreeMap<MembershipId, Vec<_>> = BTreeMap::new();
-    for row in tx.rows(&OF_MEMBERSHIPS, params![list(people), organization])? {
+    for row in tx.rows(&OF_MEMBERSHIPS, params![list(people), organization, MAX_OF_PAGE])? {
         all.entry(row.parsed(0)?).or_default().push((row.parsed(1)?, row.parsed(2)?));
     }
     Ok(all)
