@@ -252,6 +252,27 @@ impl ServiceError {
     }
 }
 
+/// A right that is asked for where there is another way without it.
+pub(crate) trait Granted {
+    /// Whether it is there. Only what says that it is not is an answer: where the database did not say, nobody knows.
+    fn granted(self) -> Result<bool, ServiceError>;
+}
+
+impl Granted for Result<(), ServiceError> {
+    fn granted(self) -> Result<bool, ServiceError> {
+        match self {
+            Ok(()) => Ok(true),
+            Err(
+                ServiceError::NotFound(_)
+                | ServiceError::Forbidden(_)
+                | ServiceError::RootOnly
+                | ServiceError::Refused(Refusal::AboveOwnRank | Refusal::OutsideEnvironment),
+            ) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
 impl From<portcullis_scim::ScimError> for ServiceError {
     fn from(error: portcullis_scim::ScimError) -> Self {
         Self::Directory(error.into())

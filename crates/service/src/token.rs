@@ -16,6 +16,7 @@ use portcullis_store::{Tx, agent, directory, token};
 use crate::agent::{may_order, may_steer};
 use crate::caller::Caller;
 use crate::directory::may_speak_for;
+use crate::error::Granted;
 use crate::lead::may_manage;
 use crate::membership::{known, must_not_outrank};
 use crate::noun::Noun;
@@ -70,9 +71,9 @@ fn may_see(
     let own = match behind(tx, organization, holder, now)? {
         Behind::Member(member) => {
             caller.membership() == Some(member.id)
-                || may_manage(tx, caller, &member, Permission::TokensRead).is_ok()
+                || may_manage(tx, caller, &member, Permission::TokensRead).granted()?
         }
-        Behind::AgentOf(_, owner) => may_steer(tx, caller, &owner).is_ok(),
+        Behind::AgentOf(_, owner) => may_steer(tx, caller, &owner).granted()?,
         Behind::Directory(_) | Behind::Nobody => false,
     };
     if own { Ok(()) } else { read }
@@ -136,7 +137,7 @@ pub fn revoke(
         Behind::Member(member) if caller.membership() == Some(member.id) => {}
         Behind::Member(member) => may_manage(tx, caller, &member, Permission::TokensWrite)?,
         Behind::AgentOf(agent, owner) => {
-            if may_order(tx, caller, (&agent, &owner)).is_err() {
+            if !may_order(tx, caller, (&agent, &owner)).granted()? {
                 write?;
                 must_not_outrank(tx, caller, &owner)?;
             }

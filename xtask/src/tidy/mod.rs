@@ -3,6 +3,7 @@
 //! Each check is a function from the repository's text to faults, without files or processes of its own, so that its
 //! tests can plant the fault that it is there to find.
 
+mod answers;
 mod arrows;
 mod docs;
 mod guide;
@@ -128,6 +129,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Fault>> {
     faults.extend(docs::check(&tree));
     faults.extend(guide::check(&tree));
     faults.extend(mutated::check(&tree));
+    faults.extend(answers::check(&tree));
     Ok(faults)
 }
 

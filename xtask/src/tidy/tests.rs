@@ -2,7 +2,7 @@
 //!
 //! A check that never fails proves nothing, so each has a fault here and, beside it, the nearest thing that is right.
 
-use super::{Fault, Tree, arrows, docs, guide, reach, roads, words};
+use super::{Fault, Tree, answers, arrows, docs, guide, reach, roads, words};
 use crate::workspace::{Crate, Dependency, DependencyKind, Workspace};
 
 fn tree(files: &[(&str, &str)]) -> Tree {
@@ -508,5 +508,18 @@ fn what_follows_a_commit_may_complete_a_row_but_not_change_one() {
     assert_eq!(
         found(&roads::check(&store(user, &note("")))),
         ["crates/store/src/trace.rs:3 `receipts` is written by a note here and by a change elsewhere"]
+    );
+}
+
+#[test]
+fn a_fault_of_the_database_that_is_taken_for_a_no_is_found() {
+    let text = "//! A module.\nfn may() {\n    if may_steer(tx, (caller, of(1))).is_ok() {}\n    \
+                caller.may(right).is_ok();\n    may_steer(tx, caller).granted()?;\n    \
+                [1].map(|one| find(tx, one)).first().ok();\n}\n";
+    let faults =
+        answers::check(&tree(&[("crates/service/src/token.rs", text), ("crates/web/src/a.rs", text)]));
+    assert_eq!(
+        found(&faults),
+        ["crates/service/src/token.rs:3 `.is_ok()` takes a fault of the database for an answer"]
     );
 }

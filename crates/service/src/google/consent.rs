@@ -205,7 +205,11 @@ impl Door {
         let mut known = false;
         let mut elsewhere = false;
         for secret in presented {
-            let Ok(Caller::Member(member)) = authenticate(tx, uses, secret, now) else { continue };
+            let member = match authenticate(tx, uses, secret, now) {
+                Ok(Caller::Member(member)) => member,
+                Ok(Caller::Root | Caller::Service { .. }) | Err(ServiceError::Unauthenticated) => continue,
+                Err(fault) => return Err(fault),
+            };
             known = true;
             let found = match directory::find(tx, member.organization, id) {
                 Err(ServiceError::NotFound(NOUN)) => continue,

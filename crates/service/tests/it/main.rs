@@ -27,6 +27,7 @@ mod sessions;
 mod signing;
 mod thread;
 mod turns;
+mod unreadable;
 mod verifying;
 mod visiting;
 mod wording;
