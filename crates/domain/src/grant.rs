@@ -26,3 +26,26 @@ pub struct Grant {
     /// When it was taken back, or ended with the membership.
     pub ended_at: Option<Timestamp>,
 }
+
+impl Grant {
+    /// The ownership of whoever is the first owner of their organization, by the root token.
+    #[must_use]
+    pub fn of_first_owner(
+        id: GrantId,
+        (organization, membership): (OrganizationId, MembershipId),
+        request: Option<RequestId>,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            organization,
+            membership,
+            role: Slug::owner(),
+            granted_by: None,
+            reason: "first owner".to_owned(),
+            request,
+            created_at,
+            ended_at: None,
+        }
+    }
+}

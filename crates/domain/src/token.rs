@@ -264,3 +264,39 @@ pub struct Token {
     /// Its end, if it came.
     pub ended: Option<Ended>,
 }
+
+impl Token {
+    /// One that nothing opened and that says no more of itself than whose it is. Who saw it and how far whoever issued it is
+    /// believed stand in no default: of both, the one that is nearest at hand lets in the most.
+    #[must_use]
+    pub const fn new(
+        id: TokenId,
+        organization: OrganizationId,
+        (kind, holder): (TokenKind, Holder),
+        (shown_to, believed_up_to): (ShownTo, Rank),
+        secret: SecretHash,
+        issued_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            organization,
+            kind,
+            holder,
+            parent: None,
+            shown_to,
+            secret,
+            name: String::new(),
+            environment: None,
+            confined_at: None,
+            scopes: Vec::new(),
+            connection: None,
+            subject: None,
+            believed_up_to,
+            address_key: None,
+            issued_at,
+            expires_at: None,
+            max_idle_s: None,
+            ended: None,
+        }
+    }
+}

@@ -240,17 +240,12 @@ fn own(
         ..Membership::new(who, MembershipState::Active, organization.rules_number, now)
     };
     let id = member.id;
-    let grant = Grant {
-        id: GrantId::fresh(now, &mut moment.random),
-        organization: organization.id,
-        membership: id,
-        role: Slug::owner(),
-        granted_by: None,
-        reason: "first owner".to_owned(),
-        request: cause.request,
-        created_at: now,
-        ended_at: None,
-    };
+    let grant = Grant::of_first_owner(
+        GrantId::fresh(now, &mut moment.random),
+        (organization.id, id),
+        cause.request,
+        now,
+    );
     let joined = EventDraft::new(Action::MemberJoined, id).with(json!({
         "by": "first-owner link",
         "user": { "from": null, "to": user },

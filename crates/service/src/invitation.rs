@@ -16,7 +16,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Rank, Role, may_give};
 use portcullis_domain::secret::{SecretHash, TokenSecret};
 use portcullis_domain::text::{Slug, email_key};
-use portcullis_domain::token::{Holder, Token, TokenEnd, TokenKind};
+use portcullis_domain::token::{TokenEnd, TokenKind};
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::{AuthenticatorKind, User};
 use portcullis_store::db::Lock;
@@ -37,7 +37,7 @@ use crate::password;
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened};
 use crate::sign_in::Visitor;
-use crate::token::{issued, must_be_here};
+use crate::token::{Link, issued, link, must_be_here};
 use crate::{Moment, Portcullis, ServiceError, Surroundings, local};
 
 /// Seconds for which an invitation is good: a week, holidays included.
@@ -172,28 +172,17 @@ fn issue(
         created_at: now,
         ended_at: None,
     };
-    let secret = TokenSecret::fresh(TokenKind::Invitation, &mut moment.random);
-    let link = Token {
-        id: TokenId::fresh(now, &mut moment.random),
+    let draft = Link {
         organization,
         kind: TokenKind::Invitation,
-        holder: Holder::Membership(membership),
+        membership,
+        address_key: key.to_owned(),
         parent: caller.parent()?,
         shown_to: caller.shown_to(),
-        secret: secret.hash(),
-        name: String::new(),
-        environment: None,
-        confined_at: None,
-        scopes: vec![],
-        connection: None,
-        subject: None,
         believed_up_to: caller.believed_up_to(),
-        address_key: Some(key.to_owned()),
-        issued_at: now,
-        expires_at: Some(now.plus_s(GOOD_FOR_S)),
-        max_idle_s: None,
-        ended: None,
+        good_for_s: GOOD_FOR_S,
     };
+    let (link, secret) = link(moment, draft);
     let id = link.id;
     let granted = EventDraft::new(Action::GrantCreated, grant.id)
         .about(membership)

@@ -7,21 +7,21 @@ use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{GrantChange, MembershipChange, TokenChange, UserChange};
 use portcullis_domain::grant::Grant;
-use portcullis_domain::id::{GrantId, MembershipId, TokenId, UserId};
+use portcullis_domain::id::{GrantId, MembershipId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::secret::TokenSecret;
-use portcullis_domain::text::{Slug, email_key};
-use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
+use portcullis_domain::text::email_key;
+use portcullis_domain::token::{ShownTo, TokenKind};
 use portcullis_domain::user::User;
 use portcullis_store::Tx;
 use portcullis_store::db::Lock;
 
 use crate::access::settle;
 use crate::organization::must_live;
-use crate::token::issued;
+use crate::token::{Link, issued, link};
 use crate::{Moment, ServiceError, Surroundings};
 
 /// Seconds for which the link is good: long enough to be carried over, short enough to be lost.
@@ -59,17 +59,12 @@ pub fn create(
         name: String::new(),
     };
     let membership = Membership::new(who, MembershipState::Invited, organization.rules_number, now);
-    let grant = Grant {
-        id: GrantId::fresh(now, &mut moment.random),
-        organization: organization.id,
-        membership: membership.id,
-        role: Slug::owner(),
-        granted_by: None,
-        reason: "first owner".to_owned(),
-        request: cause.request,
-        created_at: now,
-        ended_at: None,
-    };
+    let grant = Grant::of_first_owner(
+        GrantId::fresh(now, &mut moment.random),
+        (organization.id, membership.id),
+        cause.request,
+        now,
+    );
     let id = membership.id;
     let invited = EventDraft::new(Action::MemberInvited, id);
     let granted = EventDraft::new(Action::GrantCreated, grant.id)
@@ -83,41 +78,18 @@ pub fn create(
         .then(granted, GrantChange::Create(grant));
     moment.apply(tx, &plan)?;
     settle(tx, moment, id, cause)?;
-    issue(tx, moment, organization, (id, address_key), cause)
-}
-
-fn issue(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    organization: &Organization,
-    (membership, address_key): (MembershipId, String),
-    cause: Cause,
-) -> Result<TokenSecret, ServiceError> {
-    let now = moment.now;
-    let secret = TokenSecret::fresh(TokenKind::OwnerLink, &mut moment.random);
-    let token = Token {
-        id: TokenId::fresh(now, &mut moment.random),
+    let draft = Link {
         organization: organization.id,
         kind: TokenKind::OwnerLink,
-        holder: Holder::Membership(membership),
+        membership: id,
+        address_key,
         parent: None,
         shown_to: ShownTo::Root,
-        secret: secret.hash(),
-        name: String::new(),
-        environment: None,
-        confined_at: None,
-        scopes: vec![],
-        connection: None,
-        subject: None,
         believed_up_to: Rank::ROOT,
-        address_key: Some(address_key),
-        issued_at: now,
-        expires_at: Some(now.plus_s(GOOD_FOR_S)),
-        max_idle_s: None,
-        ended: None,
+        good_for_s: GOOD_FOR_S,
     };
-    let plan =
-        Plan::because(organization.id, cause).then(issued(&token), TokenChange::Issue(Box::new(token)));
+    let (link, secret) = link(moment, draft);
+    let plan = Plan::because(organization.id, cause).then(issued(&link), TokenChange::Issue(Box::new(link)));
     moment.apply(tx, &plan)?;
     Ok(secret)
 }

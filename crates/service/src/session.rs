@@ -145,26 +145,22 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
     let secret = TokenSecret::fresh(TokenKind::Session, &mut moment.random);
     let limit = now.plus_s(opening.limits.session_absolute_s);
     let expires_at = opening.not_after.map_or(limit, |end| end.min(limit));
+    let believed_up_to = opening.link.map_or(membership.believed_up_to, |link| link.believed_up_to);
     let token = Token {
-        id: TokenId::fresh(now, &mut moment.random),
-        organization: membership.organization,
-        kind: TokenKind::Session,
-        holder: Holder::Membership(membership.id),
-        parent: None,
-        shown_to: ShownTo::Bearer,
-        secret: secret.hash(),
-        name: String::new(),
         environment: Some(opening.environment.clone()),
         confined_at: is_confined(&opening.environment, &membership.access.environments).then_some(now),
-        scopes: vec![],
         connection: opening.link.map(|link| link.connection),
         subject: opening.link.map(|link| link.subject.clone()),
-        believed_up_to: opening.link.map_or(membership.believed_up_to, |link| link.believed_up_to),
-        address_key: None,
-        issued_at: now,
         expires_at: Some(expires_at),
         max_idle_s: Some(opening.limits.session_idle_s),
-        ended: None,
+        ..Token::new(
+            TokenId::fresh(now, &mut moment.random),
+            membership.organization,
+            (TokenKind::Session, Holder::Membership(membership.id)),
+            (ShownTo::Bearer, believed_up_to),
+            secret.hash(),
+            now,
+        )
     };
     let id = token.id;
     let signed_in = EventDraft::new(Action::SignInSucceeded, membership.id)

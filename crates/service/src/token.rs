@@ -22,7 +22,7 @@ use crate::membership::{known, must_not_outrank};
 use crate::noun::Noun;
 use crate::{Moment, ServiceError};
 
-pub(crate) use issuing::{Draft, end_one, issue_named, issued, must_be_here};
+pub(crate) use issuing::{Draft, Link, end_one, issue_named, issued, link, must_be_here};
 pub use issuing::{Issued, max_of};
 
 /// Whose a token is, as far as rights go.

@@ -34,7 +34,7 @@ pub use bench::{Bench, Exchange, PUBLIC_URL, ROOT_TOKEN};
 #[cfg(feature = "bench")]
 pub use outside::Outside;
 #[cfg(feature = "bench")]
-pub use persona::Persona;
+pub use persona::{Persona, issue_key};
 #[cfg(feature = "bench")]
 pub use place::Place;
 #[cfg(feature = "bench")]

@@ -1,5 +1,6 @@
 //! People for tests: members with a role and a key, made by the road that everybody walks.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{GrantChange, MembershipChange, TokenChange, UserChange};
@@ -104,36 +105,39 @@ fn join(
     }
     moment.apply(tx, &plan)?;
     settle(tx, moment, membership.id, Cause::system())?;
-    let key = issue(tx, moment, &membership)?;
+    let own = (TokenKind::MemberKey, Holder::Membership(membership.id));
+    let key = issue_key(tx, moment, organization, own, ShownTo::Membership(membership.id), None)?;
     Ok(Persona { organization, membership: membership.id, user: user.id, key })
 }
 
-fn issue(tx: &mut Tx<'_>, moment: &mut Moment, of: &Membership) -> Result<String, ServiceError> {
-    let secret = TokenSecret::fresh(TokenKind::MemberKey, &mut moment.random);
+/// Issues a key that acts in `production`, as somebody of whom nothing is doubted does it; its secret.
+///
+/// # Errors
+/// [`ServiceError`] for a holder who is not there.
+pub fn issue_key(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    (kind, holder): (TokenKind, Holder),
+    shown_to: ShownTo,
+    expires_at: Option<Timestamp>,
+) -> Result<String, ServiceError> {
+    let secret = TokenSecret::fresh(kind, &mut moment.random);
     let token = Token {
-        id: TokenId::fresh(moment.now, &mut moment.random),
-        organization: of.organization,
-        kind: TokenKind::MemberKey,
-        holder: Holder::Membership(of.id),
-        parent: None,
-        shown_to: ShownTo::Membership(of.id),
-        secret: secret.hash(),
-        name: "persona".to_owned(),
+        name: "laptop".to_owned(),
         environment: Some(Slug::production()),
-        confined_at: None,
-        scopes: vec![],
-        connection: None,
-        subject: None,
-        believed_up_to: Rank::ROOT,
-        address_key: None,
-        issued_at: moment.now,
-        expires_at: None,
-        max_idle_s: None,
-        ended: None,
+        expires_at,
+        ..Token::new(
+            TokenId::fresh(moment.now, &mut moment.random),
+            organization,
+            (kind, holder),
+            (shown_to, Rank::ROOT),
+            secret.hash(),
+            moment.now,
+        )
     };
     let event = EventDraft::new(Action::TokenIssued, token.id);
-    let plan =
-        Plan::because(of.organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
+    let plan = Plan::because(organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
     moment.apply(tx, &plan)?;
     Ok(secret.expose().to_owned())
 }

@@ -1,12 +1,12 @@
 //! How a token that somebody names is made, whoever holds it, and how one is ended.
 //!
 //! Every kind goes this way: keys of members and agents, service keys and the tokens of directories. The secret is shown
-//! once, to somebody who is here.
+//! once, to somebody who is here. The links by which people come in are made here too.
 
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{TokenChange, TokenSet};
-use portcullis_domain::id::{OrganizationId, TokenId};
+use portcullis_domain::id::{MembershipId, OrganizationId, TokenId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::secret::TokenSecret;
@@ -88,30 +88,57 @@ pub(crate) fn issue_named(
     must_have_room_for_token(tx, &draft, now)?;
     let secret = TokenSecret::fresh(draft.kind, &mut moment.random);
     let token = Token {
-        id: TokenId::fresh(now, &mut moment.random),
-        organization: draft.organization,
-        kind: draft.kind,
-        holder: draft.holder,
         parent: draft.parent,
-        shown_to: draft.shown_to,
-        secret: secret.hash(),
         name: name(&draft.name)?,
         environment: draft.environment,
         confined_at: draft.confined_at,
         scopes: draft.scopes,
-        connection: None,
-        subject: None,
-        believed_up_to: draft.believed_up_to,
-        address_key: None,
-        issued_at: now,
         expires_at: draft.expires_at,
-        max_idle_s: None,
-        ended: None,
+        ..Token::new(
+            TokenId::fresh(now, &mut moment.random),
+            draft.organization,
+            (draft.kind, draft.holder),
+            (draft.shown_to, draft.believed_up_to),
+            secret.hash(),
+            now,
+        )
     };
     let plan = Plan::because(draft.organization, cause)
         .then(issued(&token), TokenChange::Issue(Box::new(token.clone())));
     moment.apply(tx, &plan)?;
     Ok(Issued { token, secret })
+}
+
+/// What a link says of itself by which somebody who waits comes in.
+pub(crate) struct Link {
+    pub(crate) organization: OrganizationId,
+    pub(crate) kind: TokenKind,
+    pub(crate) membership: MembershipId,
+    pub(crate) address_key: String,
+    pub(crate) parent: Option<TokenId>,
+    pub(crate) shown_to: ShownTo,
+    pub(crate) believed_up_to: Rank,
+    pub(crate) good_for_s: i64,
+}
+
+/// Makes a link, for a plan to issue.
+pub(crate) fn link(moment: &mut Moment, of: Link) -> (Token, TokenSecret) {
+    let now = moment.now;
+    let secret = TokenSecret::fresh(of.kind, &mut moment.random);
+    let token = Token {
+        parent: of.parent,
+        address_key: Some(of.address_key),
+        expires_at: Some(now.plus_s(of.good_for_s)),
+        ..Token::new(
+            TokenId::fresh(now, &mut moment.random),
+            of.organization,
+            (of.kind, Holder::Membership(of.membership)),
+            (of.shown_to, of.believed_up_to),
+            secret.hash(),
+            now,
+        )
+    };
+    (token, secret)
 }
 
 /// The event of a token that is issued, whatever its kind: what it is worth, and on whose word.

@@ -6,31 +6,30 @@ use portcullis_domain::Refusal;
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{AgentChange, DirectoryChange, MappingChange, TokenChange};
+use portcullis_domain::change::{AgentChange, DirectoryChange, MappingChange};
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::evaluation::Decision;
 use portcullis_domain::id::{
     AgentId, DirectoryGroupId, DirectoryId, DirectoryUserId, MappingId, MembershipId, OrganizationId,
-    RequestId, TokenId,
+    RequestId,
 };
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::plan::Plan;
-use portcullis_domain::role::Rank;
-use portcullis_domain::secret::{SecretHash, TokenSecret};
+use portcullis_domain::secret::SecretHash;
 use portcullis_domain::text::Slug;
-use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
+use portcullis_domain::token::{Holder, ShownTo, TokenKind};
 use portcullis_service::access::off_board_member;
 use portcullis_service::caller::{ROOT_TOKEN_HASH, authenticate};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::member_key::{self, NewKey};
 use portcullis_service::proof::{self, AsOf, Proof, Who};
-use portcullis_service::provisioning::{self, GroupSaid, MembersSaid, PersonSaid, Speaker};
+use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::rules::after_rule_change;
 use portcullis_service::{Moment, ServiceError, audit_export, organization};
 use portcullis_store::audit::AuditFilter;
 use portcullis_store::{Priority, Tx, instance};
-use portcullis_testkit::{Bench, ROOT_TOKEN};
+use portcullis_testkit::{Bench, ROOT_TOKEN, issue_key};
 
 use crate::machine::raw::Raw;
 
@@ -102,7 +101,7 @@ pub(crate) fn provision(bench: &Bench, place: &Place, name: &'static str) -> (Di
     bench.write(move |tx, moment| {
         let speaker = speaker(moment, organization, directory);
         let user = provisioning::create_user(tx, moment, speaker, &said(name))?;
-        let add = [GroupSaid::Members(MembersSaid::Add(vec![user.id]))];
+        let add = [GroupSaid::AddMembers(vec![user.id])];
         provisioning::change_group(tx, moment, speaker, group, &add)?;
         Ok((user.id, user.membership))
     })
@@ -127,33 +126,8 @@ fn key_for(
 ) -> String {
     let organization = place.organization;
     bench.write(move |tx, moment| {
-        let secret = TokenSecret::fresh(kind, &mut moment.random);
-        let token = Token {
-            id: TokenId::fresh(moment.now, &mut moment.random),
-            organization,
-            kind,
-            holder,
-            parent: None,
-            shown_to,
-            secret: secret.hash(),
-            name: "laptop".into(),
-            environment: Some(Slug::production()),
-            confined_at: None,
-            scopes: vec![],
-            connection: None,
-            subject: None,
-            believed_up_to: Rank::ROOT,
-            address_key: None,
-            issued_at: moment.now,
-            expires_at: life_s.map(|s| moment.now.plus_s(s)),
-            max_idle_s: None,
-            ended: None,
-        };
-        let event = EventDraft::new(Action::TokenIssued, token.id);
-        let plan =
-            Plan::because(organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
-        moment.apply(tx, &plan)?;
-        Ok(secret.expose().to_owned())
+        let expires_at = life_s.map(|s| moment.now.plus_s(s));
+        issue_key(tx, moment, organization, (kind, holder), shown_to, expires_at)
     })
 }
 
@@ -220,13 +194,7 @@ pub(crate) fn leave_group(bench: &Bench, place: &Place, user: DirectoryUserId) {
     let (organization, directory, group) = (place.organization, place.directory, place.group);
     bench.write(move |tx, moment| {
         let speaker = speaker(moment, organization, directory);
-        provisioning::change_group(
-            tx,
-            moment,
-            speaker,
-            group,
-            &[GroupSaid::Members(MembersSaid::Remove(vec![user]))],
-        )?;
+        provisioning::change_group(tx, moment, speaker, group, &[GroupSaid::RemoveMembers(vec![user])])?;
         Ok(())
     });
 }
@@ -372,13 +340,7 @@ async fn saying_the_same_again_writes_nothing() {
     let (directory, group) = (place.directory, place.group);
     bench.write(move |tx, moment| {
         let speaker = speaker(moment, organization, directory);
-        provisioning::change_group(
-            tx,
-            moment,
-            speaker,
-            group,
-            &[GroupSaid::Members(MembersSaid::Replace(vec![user]))],
-        )?;
+        provisioning::change_group(tx, moment, speaker, group, &[GroupSaid::ReplaceMembers(vec![user])])?;
         Ok(())
     });
     assert_eq!(count(&bench), before);

@@ -217,25 +217,16 @@ pub(crate) fn agent(owner: &Membership) -> Agent {
 pub(crate) fn token(organization: OrganizationId, kind: TokenKind, holder: Holder) -> Token {
     let id = fresh!(TokenId);
     Token {
-        id,
-        organization,
-        kind,
-        holder,
-        parent: None,
-        shown_to: ShownTo::Root,
-        secret: SecretHash::of(&id.to_string()),
         name: "a token".to_owned(),
         environment: Some(Slug::production()),
-        confined_at: None,
-        scopes: vec![],
-        connection: None,
-        subject: None,
-        believed_up_to: Rank::ROOT,
-        address_key: None,
-        issued_at: NOW,
-        expires_at: None,
-        max_idle_s: None,
-        ended: None,
+        ..Token::new(
+            id,
+            organization,
+            (kind, holder),
+            (ShownTo::Root, Rank::ROOT),
+            SecretHash::of(&id.to_string()),
+            NOW,
+        )
     }
 }
 

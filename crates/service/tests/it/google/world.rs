@@ -4,22 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use portcullis_domain::Clock as _;
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::brake::Brake;
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{AgentChange, MappingChange};
 use portcullis_domain::evaluation::Decision;
-use portcullis_domain::google::PollKind;
-use portcullis_domain::id::{AgentId, DirectoryId, MappingId, MembershipId, OrganizationId, TokenId};
+use portcullis_domain::id::{AgentId, DirectoryId, MappingId, MembershipId, OrganizationId};
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::plan::Plan;
-use portcullis_domain::role::Rank;
-use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
-use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
-use portcullis_domain::{Clock as _, change::TokenChange};
+use portcullis_domain::token::{Holder, ShownTo, TokenKind};
 use portcullis_emulator::{
     GOOGLE_TOKEN_URL, GoogleCall, GoogleGroup, GooglePerson, GoogleSettings, GoogleWorkspace,
     Surroundings as Elsewhere, Workspace,
@@ -35,7 +32,7 @@ use portcullis_store::google::Poll;
 use portcullis_store::membership::{self, MembershipFilter};
 use portcullis_store::receipt::StoredReceipt;
 use portcullis_store::{Tx, google as stored};
-use portcullis_testkit::Bench;
+use portcullis_testkit::{Bench, issue_key};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -312,7 +309,7 @@ impl World {
     pub(crate) async fn full(&self) -> Poll {
         self.bench.clock.pass_s(1000);
         let poll = self.poll().await;
-        assert_eq!(poll.kind, PollKind::Full);
+        assert_eq!(poll.kind, "full");
         poll
     }
 
@@ -320,7 +317,7 @@ impl World {
     pub(crate) async fn fast(&self) -> Poll {
         self.bench.clock.pass_s(61);
         let poll = self.poll().await;
-        assert_eq!(poll.kind, PollKind::Fast);
+        assert_eq!(poll.kind, "fast");
         poll
     }
 
@@ -374,35 +371,8 @@ impl World {
 
     fn secret(&self, kind: TokenKind, holder: Holder, shown_to: ShownTo) -> String {
         let organization = self.organization;
-        self.bench.write(move |tx, moment| {
-            let secret = TokenSecret::fresh(kind, &mut moment.random);
-            let token = Token {
-                id: TokenId::fresh(moment.now, &mut moment.random),
-                organization,
-                kind,
-                holder,
-                parent: None,
-                shown_to,
-                secret: secret.hash(),
-                name: "laptop".into(),
-                environment: Some(Slug::production()),
-                confined_at: None,
-                scopes: vec![],
-                connection: None,
-                subject: None,
-                believed_up_to: Rank::ROOT,
-                address_key: None,
-                issued_at: moment.now,
-                expires_at: None,
-                max_idle_s: None,
-                ended: None,
-            };
-            let event = EventDraft::new(Action::TokenIssued, token.id);
-            let plan =
-                Plan::because(organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
-            moment.apply(tx, &plan)?;
-            Ok(secret.expose().to_owned())
-        })
+        self.bench
+            .write(move |tx, moment| issue_key(tx, moment, organization, (kind, holder), shown_to, None))
     }
 
     /// An agent of that member with a key that nobody else saw; its secret.

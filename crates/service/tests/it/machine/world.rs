@@ -336,12 +336,13 @@ impl World {
     }
 
     fn nesting(&self, org: usize, directory: usize, counts: bool) -> Result<Made, ServiceError> {
-        let (organization, id) = (self.ids.organizations[org], self.ids.directories[org][directory]);
+        let (organization, id) =
+            (self.ids.organizations[org], self.ids.directories[org][directory].to_string());
         let nesting = if counts { Nesting::On } else { Nesting::Off };
         let changes = DirectoryChanges { nesting: Some(nesting), ..DirectoryChanges::default() };
         self.try_write(move |tx, moment| {
             let cause = by_api(moment);
-            directory::update(tx, moment, &Caller::Root, organization, (id, &changes), cause)?;
+            directory::update(tx, moment, &Caller::Root, organization, (&id, &changes), cause)?;
             Ok(Made::Nothing)
         })
     }
@@ -397,7 +398,7 @@ impl World {
                 let organization = self.ids.organizations[model.mappings[m].org];
                 self.try_write(move |tx, moment| {
                     let cause = by_api(moment);
-                    rule::delete(tx, moment, &Caller::Root, organization, id, cause)?;
+                    rule::delete(tx, moment, &Caller::Root, organization, &id.to_string(), cause)?;
                     Ok(Made::Nothing)
                 })
             }
@@ -410,7 +411,7 @@ impl World {
                     let cause = by_api(moment);
                     let (directory, source) = (directory.clone(), source(about));
                     let changed = |was| Ok(NewMapping { directory, source, ..was });
-                    rule::update(tx, moment, &Caller::Root, organization, (id, changed), cause)?;
+                    rule::update(tx, moment, &Caller::Root, organization, (&id.to_string(), changed), cause)?;
                     Ok(Made::Nothing)
                 })
             }
@@ -679,25 +680,16 @@ fn issue(
 ) -> Result<(TokenId, String), ServiceError> {
     let secret = TokenSecret::fresh(kind, &mut moment.random);
     let made = Token {
-        id: TokenId::fresh(moment.now, &mut moment.random),
-        organization,
-        kind,
-        holder: Holder::Membership(member),
-        parent: None,
-        shown_to: ShownTo::Bearer,
-        secret: secret.hash(),
-        name: String::new(),
         environment: Some(Slug::production()),
-        confined_at: None,
-        scopes: vec![],
-        connection: None,
-        subject: None,
-        believed_up_to: Rank::ROOT,
         address_key,
-        issued_at: moment.now,
-        expires_at: None,
-        max_idle_s: None,
-        ended: None,
+        ..Token::new(
+            TokenId::fresh(moment.now, &mut moment.random),
+            organization,
+            (kind, Holder::Membership(member)),
+            (ShownTo::Bearer, Rank::ROOT),
+            secret.hash(),
+            moment.now,
+        )
     };
     let (id, cause) = (made.id, by_api(moment));
     let target = (Action::TokenIssued, id.into());

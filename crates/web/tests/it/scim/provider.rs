@@ -97,27 +97,14 @@ impl Provider {
                 created_at: now,
             };
             let secret = TokenSecret::fresh(TokenKind::ScimToken, &mut moment.random);
-            let token = Token {
-                id: TokenId::fresh(now, &mut moment.random),
+            let token = Token::new(
+                TokenId::fresh(now, &mut moment.random),
                 organization,
-                kind: TokenKind::ScimToken,
-                holder: Holder::Directory(directory.id),
-                parent: None,
-                shown_to: ShownTo::Root,
-                secret: secret.hash(),
-                name: String::new(),
-                environment: None,
-                confined_at: None,
-                scopes: vec![],
-                connection: None,
-                subject: None,
-                believed_up_to: Rank::ROOT,
-                address_key: None,
-                issued_at: now,
-                expires_at: None,
-                max_idle_s: None,
-                ended: None,
-            };
+                (TokenKind::ScimToken, Holder::Directory(directory.id)),
+                (ShownTo::Root, Rank::ROOT),
+                secret.hash(),
+                now,
+            );
             let plan = Plan::because(organization, Cause::system())
                 .then(
                     EventDraft::new(Action::DirectoryCreated, directory.id),

@@ -98,24 +98,12 @@ fn issued(maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Token> {
     };
     let id = TokenId::fresh(NOW, dice);
     Some(Token {
-        id,
-        organization: org,
-        kind,
-        holder,
         parent: dice.pick(maps.tokens.keys().copied()).filter(|_| dice.one_in(3)),
-        shown_to,
-        secret: SecretHash::of(&id.to_string()),
         name: word(dice),
         environment: perhaps(dice, slug("production")),
-        confined_at: perhaps_at(dice),
-        scopes: vec![],
         connection: dice.pick(maps.connections.keys().copied()).filter(|_| dice.one_in(2)),
-        subject: None,
-        believed_up_to: Rank::ROOT,
         address_key: perhaps_address(dice),
-        issued_at: NOW,
         expires_at: perhaps_at(dice),
-        max_idle_s: None,
-        ended: None,
+        ..Token::new(id, org, (kind, holder), (shown_to, Rank::ROOT), SecretHash::of(&id.to_string()), NOW)
     })
 }
