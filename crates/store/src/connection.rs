@@ -9,7 +9,7 @@ use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId};
 use portcullis_domain::role::Rank;
 use portcullis_domain::tombstone::Identifier;
 
-use crate::row::{Row, list as in_list, to_json};
+use crate::row::{Columns, Row, list as in_list, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, UniqueKey, oidc, params, saml, token, tombstone};
 
@@ -26,8 +26,8 @@ const MAX_OF_ISSUER: i64 = 100;
 macro_rules! columns {
     () => {
         "c.id, c.organization, c.kind, c.name, c.issuer, c.client_id, c.client_secret_sealed, c.directory, \
-         c.claims_directory, c.jit_at, c.groups_claim, c.environment, c.unconfirmed_at, c.created_at, c.claim_rules, \
-         c.chosen_from, c.chosen_at"
+         c.claims_directory, c.jit_at, c.groups_claim, c.claim_rules, c.environment, c.unconfirmed_at, c.chosen_from, \
+         c.chosen_at, c.created_at"
     };
 }
 
@@ -208,30 +208,36 @@ fn waits(unconfirmed: Option<Unconfirmed>) -> Waits {
     (unconfirmed.map(|u| u.at), unconfirmed.map(|u| u.chosen_from.number()), unconfirmed.map(|u| u.chosen_at))
 }
 
-fn unconfirmed(row: &Row) -> Result<Option<Unconfirmed>, StoreError> {
-    let Some(at) = row.opt_at(12)? else { return Ok(None) };
-    Ok(Some(Unconfirmed { at, chosen_from: row.rank(15)?, chosen_at: row.at(16)? }))
+fn unconfirmed(columns: &mut Columns<'_>) -> Result<Option<Unconfirmed>, StoreError> {
+    let Some(at) = columns.read(Row::opt_at)? else {
+        columns.pass(2);
+        return Ok(None);
+    };
+    Ok(Some(Unconfirmed { at, chosen_from: columns.read(Row::rank)?, chosen_at: columns.read(Row::at)? }))
 }
 
 fn read(row: &Row) -> Result<Connection, StoreError> {
-    Ok(Connection {
-        id: row.parsed(0)?,
-        organization: row.parsed(1)?,
-        kind: row.parsed(2)?,
-        name: row.text(3)?.to_owned(),
-        issuer: row.text(4)?.to_owned(),
-        client_id: row.text(5)?.to_owned(),
-        client_secret_sealed: row.text(6)?.to_owned(),
-        directory: row.opt_parsed(7)?,
-        claims_directory: row.parsed(8)?,
-        jit_at: row.opt_at(9)?,
-        groups_claim: row.opt_text(10)?.map(str::to_owned),
-        environment: row.parsed(11)?,
+    let mut columns = row.columns();
+    let connection = Connection {
+        id: columns.read(Row::parsed)?,
+        organization: columns.read(Row::parsed)?,
+        kind: columns.read(Row::parsed)?,
+        name: columns.read(Row::text)?.to_owned(),
+        issuer: columns.read(Row::text)?.to_owned(),
+        client_id: columns.read(Row::text)?.to_owned(),
+        client_secret_sealed: columns.read(Row::text)?.to_owned(),
+        directory: columns.read(Row::opt_parsed)?,
+        claims_directory: columns.read(Row::parsed)?,
+        jit_at: columns.read(Row::opt_at)?,
+        groups_claim: columns.read(Row::opt_text)?.map(str::to_owned),
+        claim_rules: columns.read(Row::json)?,
+        environment: columns.read(Row::parsed)?,
         domains: Vec::new(),
-        unconfirmed: unconfirmed(row)?,
-        created_at: row.at(13)?,
-        claim_rules: row.json(14)?,
-    })
+        unconfirmed: unconfirmed(&mut columns)?,
+        created_at: columns.read(Row::at)?,
+    };
+    columns.done()?;
+    Ok(connection)
 }
 
 fn read_link(row: &Row) -> Result<Link, StoreError> {

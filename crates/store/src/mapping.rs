@@ -5,9 +5,10 @@ use std::str::FromStr;
 use portcullis_domain::change::MappingChange;
 use portcullis_domain::id::{DirectoryId, MappingId, OrganizationId};
 use portcullis_domain::mapping::{FacetSource, Gives, Mapping, MappingSource};
+use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::{Slug, UnknownText};
 
-use crate::row::Row;
+use crate::row::{Columns, Row};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -25,8 +26,8 @@ pub use self::touched::{
 
 macro_rules! columns {
     () => {
-        "id, organization, directory, source, written, role, team, team_role, environment, created_at, attribute, \
-         source_key"
+        "id, organization, directory, source, written, attribute, source_key, role, team, team_role, environment, \
+         created_at"
     };
 }
 
@@ -119,31 +120,49 @@ impl FromStr for Compared {
     }
 }
 
-fn read(row: &Row) -> Result<Mapping, StoreError> {
-    let written = row.text(4)?.to_owned();
-    let source = match row.parsed(3)? {
+fn source(columns: &mut Columns<'_>) -> Result<MappingSource, StoreError> {
+    let compared = columns.read(Row::parsed)?;
+    let written = columns.read(Row::text)?.to_owned();
+    let (attribute, source_key) = (columns.read(Row::opt_text)?, columns.read(Row::text)?);
+    let nameless =
+        || StoreError::Inconsistent(format!("a mapping of an attribute, `{source_key}`, names none"));
+    Ok(match compared {
         Compared::GroupId => MappingSource::GroupId(written),
         Compared::GroupExternalId => MappingSource::GroupExternalId(written),
         Compared::GroupDisplayName => MappingSource::GroupDisplayName(written),
         Compared::Facet(FacetSource::OrgUnit) => MappingSource::OrgUnit(written),
         Compared::Facet(FacetSource::Attribute) => MappingSource::Attribute {
-            name: row.text(10)?.to_owned(),
-            name_key: name_key_of(row.text(11)?, &written)?,
+            name: attribute.ok_or_else(nameless)?.to_owned(),
+            name_key: name_key_of(source_key, &written)?,
             value: written,
         },
-    };
-    let team = match row.opt_parsed(6)? {
-        Some(slug) => Some((slug, row.parsed(7)?)),
-        None => None,
-    };
-    Ok(Mapping {
-        id: row.parsed(0)?,
-        organization: row.parsed(1)?,
-        directory: row.parsed(2)?,
-        source,
-        gives: Gives { role: row.opt_parsed(5)?, team, environment: row.opt_parsed(8)? },
-        created_at: row.at(9)?,
     })
+}
+
+fn team(columns: &mut Columns<'_>) -> Result<Option<(Slug, TeamRole)>, StoreError> {
+    let Some(slug) = columns.read(Row::opt_parsed)? else {
+        columns.pass(1);
+        return Ok(None);
+    };
+    Ok(Some((slug, columns.read(Row::parsed)?)))
+}
+
+fn read(row: &Row) -> Result<Mapping, StoreError> {
+    let mut columns = row.columns();
+    let mapping = Mapping {
+        id: columns.read(Row::parsed)?,
+        organization: columns.read(Row::parsed)?,
+        directory: columns.read(Row::parsed)?,
+        source: source(&mut columns)?,
+        gives: Gives {
+            role: columns.read(Row::opt_parsed)?,
+            team: team(&mut columns)?,
+            environment: columns.read(Row::opt_parsed)?,
+        },
+        created_at: columns.read(Row::at)?,
+    };
+    columns.done()?;
+    Ok(mapping)
 }
 
 /// The key of an attribute's name: what stands before the value in the key of both.

@@ -1,6 +1,7 @@
 //! Memberships: rows of facts and of the access that was resolved last.
 
-use portcullis_domain::access::Access;
+use portcullis_domain::Timestamp;
+use portcullis_domain::access::{Access, EndedBecause};
 use portcullis_domain::change::{MembershipChange, Restamp};
 use portcullis_domain::id::{EventId, MembershipId, OrganizationId, UserId};
 use portcullis_domain::membership::Membership;
@@ -9,7 +10,7 @@ use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::{Slug, email_key};
 use portcullis_domain::tombstone::Identifier;
 
-use crate::row::{Row, list, to_json};
+use crate::row::{Columns, Row, list, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params, team, tombstone};
 
@@ -45,9 +46,12 @@ macro_rules! mark {
 
 const CREATE: Statement = Statement::change(
     "membership.create",
-    "INSERT INTO memberships (id, organization, user_id, email, email_key, name, joined_at, governed_by, \
-     suspended_at, state, role, teams, environments, reasons, until, rules_number, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+    concat!(
+        "INSERT INTO memberships (",
+        columns!(),
+        ", email_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
+         $20, $21, $22)"
+    ),
 );
 const SET_PROFILE: Statement = Statement::change(
     "membership.set_profile",
@@ -208,35 +212,43 @@ pub(crate) fn teams_text(teams: &[(Slug, TeamRole)]) -> Result<String, StoreErro
     to_json(&teams)
 }
 
-pub(crate) fn read(row: &Row) -> Result<Membership, StoreError> {
-    let ended = match row.opt_at(9)? {
-        Some(at) => Some((at, row.parsed(10)?)),
-        None => None,
+/// When it ended, and why.
+fn ended(columns: &mut Columns<'_>) -> Result<Option<(Timestamp, EndedBecause)>, StoreError> {
+    let Some(at) = columns.read(Row::opt_at)? else {
+        columns.pass(1);
+        return Ok(None);
     };
-    Ok(Membership {
-        id: row.parsed(0)?,
-        organization: row.parsed(1)?,
-        user: row.parsed(2)?,
-        email: row.text(3)?.to_owned(),
-        name: row.text(4)?.to_owned(),
-        joined_at: row.opt_at(5)?,
-        governed_by: row.opt_parsed(6)?,
-        suspended_at: row.opt_at(7)?,
-        unmapped_at: row.opt_at(8)?,
-        ended,
-        bare_owner_at: row.opt_at(11)?,
+    Ok(Some((at, columns.read(Row::parsed)?)))
+}
+
+pub(crate) fn read(row: &Row) -> Result<Membership, StoreError> {
+    let mut columns = row.columns();
+    let membership = Membership {
+        id: columns.read(Row::parsed)?,
+        organization: columns.read(Row::parsed)?,
+        user: columns.read(Row::parsed)?,
+        email: columns.read(Row::text)?.to_owned(),
+        name: columns.read(Row::text)?.to_owned(),
+        joined_at: columns.read(Row::opt_at)?,
+        governed_by: columns.read(Row::opt_parsed)?,
+        suspended_at: columns.read(Row::opt_at)?,
+        unmapped_at: columns.read(Row::opt_at)?,
+        ended: ended(&mut columns)?,
+        bare_owner_at: columns.read(Row::opt_at)?,
         access: Access {
-            state: row.parsed(12)?,
-            role: row.opt_parsed(13)?,
-            teams: row.json(14)?,
-            environments: row.json(15)?,
-            reasons: row.json(16)?,
-            until: row.opt_at(17)?,
+            state: columns.read(Row::parsed)?,
+            role: columns.read(Row::opt_parsed)?,
+            teams: columns.read(Row::json)?,
+            environments: columns.read(Row::json)?,
+            reasons: columns.read(Row::json)?,
+            until: columns.read(Row::opt_at)?,
         },
-        rules_number: row.int(18)?,
-        created_at: row.at(19)?,
-        believed_up_to: row.rank(20)?,
-    })
+        rules_number: columns.read(Row::int)?,
+        created_at: columns.read(Row::at)?,
+        believed_up_to: columns.read(Row::rank)?,
+    };
+    columns.done()?;
+    Ok(membership)
 }
 
 /// Normalises an address for look-ups; one that is no e-mail address is kept in lower case.
@@ -253,11 +265,14 @@ fn create(tx: &mut Tx<'_>, m: &Membership) -> Result<(), StoreError> {
             m.organization,
             m.user,
             m.email,
-            address_key(&m.email),
             m.name,
             m.joined_at,
             m.governed_by,
             m.suspended_at,
+            m.unmapped_at,
+            m.ended.map(|(at, _)| at),
+            m.ended.map(|(_, because)| because.as_str()),
+            m.bare_owner_at,
             access.state.as_str(),
             access.role,
             teams_text(&access.teams)?,
@@ -266,6 +281,8 @@ fn create(tx: &mut Tx<'_>, m: &Membership) -> Result<(), StoreError> {
             access.until,
             m.rules_number,
             m.created_at,
+            m.believed_up_to.number(),
+            address_key(&m.email),
         ],
     )?;
     team::enter(tx, (m.organization, m.id), &access.teams)

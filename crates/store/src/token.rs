@@ -9,7 +9,7 @@ use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 use portcullis_domain::{Timestamp, token::Scope};
 
-use crate::row::{Row, list, to_json};
+use crate::row::{Columns, Row, list, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -146,7 +146,7 @@ const END_OF_ORGANIZATION: Statement =
 
 macro_rules! view {
     () => {
-        "t.id, t.kind, t.holder, t.shown_to_kind, t.shown_to, t.name, t.environment, t.scopes, t.connection, \
+        "t.id, t.kind, t.holder, t.shown_to, t.shown_to_kind, t.name, t.environment, t.scopes, t.connection, \
          t.issued_at, t.expires_at, u.last_used_at, t.ended_at, t.ended_because, t.ended_by_event"
     };
 }
@@ -361,25 +361,35 @@ pub(crate) struct EndedToken {
     pub(crate) holder: Holder,
 }
 
+/// Whom a secret was shown to: the member, if it was one, stands before what it was.
+fn shown_to(columns: &mut Columns<'_>) -> Result<ShownTo, StoreError> {
+    let member = columns.read(Row::opt_parsed)?;
+    columns.read(|row, column| row.one_of(column, |kind| ShownTo::read(kind, member)))
+}
+
 fn read(row: &Row) -> Result<TokenView, StoreError> {
-    let ended_at = row.opt_at(12)?;
-    let shown_to = row.opt_parsed(4)?;
-    Ok(TokenView {
-        id: row.parsed(0)?,
-        kind: row.parsed(1)?,
-        holder: row.parsed(2)?,
-        shown_to: row.one_of(3, |kind| ShownTo::read(kind, shown_to))?,
-        name: row.text(5)?.to_owned(),
-        environment: row.opt_parsed(6)?,
-        scopes: row.json(7)?,
-        connection: row.opt_parsed(8)?,
-        issued_at: row.at(9)?,
-        expires_at: row.opt_at(10)?,
-        last_used_at: row.opt_at(11)?,
-        ended_at,
-        ended_because: if ended_at.is_some() { Some(row.parsed(13)?) } else { None },
-        ended_by_event: row.opt_parsed(14)?,
-    })
+    let mut columns = row.columns();
+    let view = TokenView {
+        id: columns.read(Row::parsed)?,
+        kind: columns.read(Row::parsed)?,
+        holder: columns.read(Row::parsed)?,
+        shown_to: shown_to(&mut columns)?,
+        name: columns.read(Row::text)?.to_owned(),
+        environment: columns.read(Row::opt_parsed)?,
+        scopes: columns.read(Row::json)?,
+        connection: columns.read(Row::opt_parsed)?,
+        issued_at: columns.read(Row::at)?,
+        expires_at: columns.read(Row::opt_at)?,
+        last_used_at: columns.read(Row::opt_at)?,
+        ended_at: columns.read(Row::opt_at)?,
+        ended_because: columns.read(Row::opt_parsed)?,
+        ended_by_event: columns.read(Row::opt_parsed)?,
+    };
+    columns.done()?;
+    if view.ended_at.is_some() && view.ended_because.is_none() {
+        return Err(StoreError::Inconsistent(format!("token `{}` ended without a reason", view.id)));
+    }
+    Ok(view)
 }
 
 /// Writes a token, if what it would act as is active now (the third lock of off-boarding).

@@ -14,7 +14,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 
 use crate::db::MAX_LIST;
-use crate::row::{Row, bound, list};
+use crate::row::{Columns, Row, bound, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -267,40 +267,53 @@ pub struct WouldLose {
     pub mappings: Vec<MappingId>,
 }
 
+/// The group that it is about, and what it was called.
+fn group(columns: &mut Columns<'_>) -> Result<Option<(DirectoryGroupId, String)>, StoreError> {
+    let (id, name) = (columns.read(Row::opt_parsed)?, columns.read(Row::opt_text)?);
+    Ok(id.zip(name.map(str::to_owned)))
+}
+
 fn read(row: &Row) -> Result<HoldView, StoreError> {
-    let group = match (row.opt_parsed(4)?, row.opt_text(5)?) {
-        (Some(id), Some(name)) => Some((id, name.to_owned())),
-        _ => None,
+    let mut columns = row.columns();
+    let hold = HoldView {
+        id: columns.read(Row::parsed)?,
+        organization: columns.read(Row::parsed)?,
+        directory: columns.read(Row::parsed)?,
+        kind: columns.read(Row::parsed)?,
+        group: group(&mut columns)?,
+        cause_kind: columns.read(Row::parsed)?,
+        request: columns.read(Row::opt_parsed)?,
+        event: columns.read(Row::opt_parsed)?,
+        opened_at: columns.read(Row::at)?,
+        waiting: columns.read(Row::int)?,
+        refused: columns.read(Row::int)?,
     };
-    Ok(HoldView {
-        id: row.parsed(0)?,
-        organization: row.parsed(1)?,
-        directory: row.parsed(2)?,
-        kind: row.parsed(3)?,
-        group,
-        cause_kind: row.parsed(6)?,
-        request: row.opt_parsed(7)?,
-        event: row.opt_parsed(8)?,
-        opened_at: row.at(9)?,
-        waiting: row.int(10)?,
-        refused: row.int(11)?,
-    })
+    columns.done()?;
+    Ok(hold)
+}
+
+/// Where somebody stands who was held.
+fn state(columns: &mut Columns<'_>) -> Result<HeldState, StoreError> {
+    Ok(if columns.read(Row::opt_at)?.is_some() { HeldState::Refused } else { HeldState::Held })
 }
 
 fn read_person(row: &Row) -> Result<HeldView, StoreError> {
-    Ok(HeldView {
-        membership: row.parsed(0)?,
-        because: row.opt_parsed(1)?,
-        cause_kind: row.opt_parsed(2)?,
-        request: row.opt_parsed(3)?,
-        event: row.opt_parsed(4)?,
-        held_at: row.at(5)?,
-        state: if row.opt_at(6)?.is_some() { HeldState::Refused } else { HeldState::Held },
-        directory_user: row.opt_parsed(7)?,
-        email: row.text(8)?.to_owned(),
-        name: row.text(9)?.to_owned(),
-        role: row.opt_parsed(10)?,
-    })
+    let mut columns = row.columns();
+    let held = HeldView {
+        membership: columns.read(Row::parsed)?,
+        because: columns.read(Row::opt_parsed)?,
+        cause_kind: columns.read(Row::opt_parsed)?,
+        request: columns.read(Row::opt_parsed)?,
+        event: columns.read(Row::opt_parsed)?,
+        held_at: columns.read(Row::at)?,
+        state: state(&mut columns)?,
+        directory_user: columns.read(Row::opt_parsed)?,
+        email: columns.read(Row::text)?.to_owned(),
+        name: columns.read(Row::text)?.to_owned(),
+        role: columns.read(Row::opt_parsed)?,
+    };
+    columns.done()?;
+    Ok(held)
 }
 
 /// A hold of that organization.

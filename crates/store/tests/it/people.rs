@@ -112,18 +112,7 @@ fn what_ended_hides_nothing_of_a_user_that_lives() {
             ..ann.clone()
         };
         for n in 0..200 {
-            let one = ended(n);
-            let set = MembershipChange::SetAccess {
-                id: one.id,
-                access: Box::new(one.access.clone()),
-                governed_by: None,
-                unmapped_at: None,
-                ended: one.ended,
-                bare_owner_at: None,
-                rules_number: 1,
-            };
-            database.put(MembershipChange::Create(Box::new(one)));
-            database.put(set);
+            database.put(MembershipChange::Create(Box::new(ended(n))));
         }
         let id = MembershipId::fresh(later(1), &mut Seeded::next());
         let lives = Membership { id, organization: other, ..ann.clone() };

@@ -234,7 +234,9 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
                 joined_at: perhaps(dice, at),
                 governed_by: a_directory(maps, dice, org),
                 suspended_at: perhaps(dice, at),
+                bare_owner_at: perhaps(dice, at),
                 access: access(dice),
+                believed_up_to: rank(dice),
                 ..Membership::new(who, MembershipState::Active, 1, NOW)
             };
             MembershipChange::Create(Box::new(membership)).into()
