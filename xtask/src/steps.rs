@@ -63,6 +63,7 @@ pub(crate) const ON_BOTH: [&str; 52] = [
     "presets::",
     "ranks::",
     "records::",
+    "refusals::",
     "returning::",
     "roles::",
     "rollover::",

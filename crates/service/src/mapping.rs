@@ -28,13 +28,10 @@ use crate::claims::claim_key;
 use crate::noun::Noun;
 use crate::role::{mappable, must_not_outgrow, must_not_stand_above};
 use crate::rules::{Carried, Higher, MAX_AT_ONCE, after_rule_change, listed};
-use crate::{Moment, ServiceError, directory, environment, team};
+use crate::{Moment, ServiceError, directory, environment, mask, team};
 
 /// The most people on one page of a preview: each is resolved twice.
 pub const MAX_PREVIEWED: i64 = 100;
-
-/// How much of a refused name an answer repeats, in characters.
-const MAX_SHOWN_NAME: usize = 100;
 
 /// What a mapping is to be, in the words of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -345,8 +342,8 @@ fn check_group(text: &str) -> Result<(), ServiceError> {
 /// The one spelling of an attribute's name, as the directory's protocol has it.
 fn attribute_key(kind: DirectoryKind, name: &str) -> Result<String, ServiceError> {
     let invalid = |why: &dyn std::fmt::Display| {
-        let shown: String = name.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_NAME).collect();
-        ServiceError::invalid("attribute", format!("`{shown}` {why}"))
+        let plain: String = name.chars().filter(|c| !c.is_control()).collect();
+        ServiceError::invalid("attribute", format!("`{}` {why}", mask::shown(&plain)))
     };
     if name.len() > MAX_ATTRIBUTE_NAME {
         return Err(invalid(&"is longer than any name of an attribute"));

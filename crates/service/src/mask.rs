@@ -44,6 +44,8 @@ const OURS: &str = "pc_";
 const ROOT: &str = "root";
 /// Characters behind `pc_<kind>_` from which a text counts as a secret of ours, whole or cut.
 const MIN_SECRET_CHARS: usize = 16;
+/// How much of a name that the caller chose is said back, in characters: whoever mistyped one knows it again.
+const MAX_SHOWN: usize = 64;
 
 /// A JSON value without secrets: the value of every key, of every PATCH path and of every pair of name and value that
 /// names one is replaced, and so is a filter or path that compares one.
@@ -124,6 +126,16 @@ pub(crate) fn without_ours(value: Value) -> Value {
 fn cut_down(text: String) -> String {
     let begins = |some: &[u8]| some.eq_ignore_ascii_case(OURS.as_bytes());
     if text.as_bytes().windows(OURS.len()).any(begins) { text_without_ours(&text) } else { text }
+}
+
+/// A name that a caller chose, as far as an answer may say it back: without secrets of ours, and no more than anybody reads.
+#[must_use]
+pub fn shown(name: &str) -> String {
+    let plain = text_without_ours(name);
+    match plain.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", plain.get(..end).unwrap_or_default()),
+        None => plain,
+    }
 }
 
 /// As `without_ours`, of a text.

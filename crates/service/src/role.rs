@@ -26,7 +26,7 @@ use crate::caller::Caller;
 use crate::noun::Noun;
 use crate::pages::whole;
 use crate::rules::{Carried, Higher, after_rule_change, listed};
-use crate::{Moment, ServiceError, membership};
+use crate::{Moment, ServiceError, mask, membership};
 
 /// Directories, or tokens of one, that are looked at together.
 const PAGE: i64 = 100;
@@ -401,7 +401,9 @@ fn changeable(
 }
 
 fn parse(texts: &[String]) -> Result<BTreeSet<Permission>, ServiceError> {
-    let unknown = |text: &str| ServiceError::invalid("permissions", format!("no such permission `{text}`"));
+    let unknown = |text: &str| {
+        ServiceError::invalid("permissions", format!("no such permission `{}`", mask::shown(text)))
+    };
     texts.iter().map(|text| text.parse().map_err(|_| unknown(text))).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use portcullis_domain::Timestamp;
 use portcullis_domain::text::has_nul;
@@ -126,12 +126,9 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
                 return Err(Problem::bad_request("invalid_field", detail));
             }
         }
-        let Query(value) = Query::try_from_uri(&parts.uri).map_err(|rejected| {
-            let message = std::error::Error::source(&rejected)
-                .map_or_else(|| rejected.to_string(), ToString::to_string);
-            // What is not known was refused by its row of the table before.
-            Problem::bad_request("invalid_field", message)
-        })?;
+        // What is not known was refused by its row of the table before.
+        let read = objects::from_query(parts.uri.query().unwrap_or_default());
+        let value = read.map_err(|unread| Problem::bad_request("invalid_field", unread.message))?;
         Ok(Self(value))
     }
 }

@@ -11,6 +11,7 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 use axum::{Extension, Router};
 use portcullis_domain::permission::Permission;
+use portcullis_service::mask::shown;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use url::form_urlencoded;
 
@@ -50,6 +51,7 @@ impl Queries {
         let mut named = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
         match named.find(|(name, _)| !self.0.contains(&&**name)) {
             Some((name, _)) => {
+                let name = shown(&name);
                 let detail = format!("unknown field `{name}`: this call takes no such query parameter");
                 Err(Problem::bad_request("unknown_field", detail))
             }

@@ -33,6 +33,7 @@ mod pace;
 mod people;
 mod ranks;
 mod records;
+mod refusals;
 mod roles;
 mod rows;
 mod scim;

@@ -1,0 +1,193 @@
+//! What a refusal says: which field is wrong, what is to be done, and never what was sent.
+
+use portcullis_testkit::ROOT_TOKEN;
+use portcullis_web::api;
+use portcullis_web::openapi::{MOUNTED_AT, document};
+use serde_json::{Value, json};
+
+use crate::support::Scene;
+
+const ACME: &str = "/api/v1/organizations/acme";
+
+/// Every row that takes a body: its method, a path where nothing is but the organization, and the fields that it knows.
+fn bodies() -> Vec<(String, String, Vec<String>)> {
+    let document = document(&api::operations());
+    let mut found = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, row) in methods.as_object().unwrap() {
+            let Some(schema) = row.pointer("/requestBody/content/application~1json/schema/$ref") else {
+                continue;
+            };
+            let schema = document.pointer(schema.as_str().unwrap().trim_start_matches('#')).unwrap();
+            let fields = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+            let path = path.replace("{org}", "acme").replace(['{', '}'], "");
+            found.push((method.to_uppercase(), format!("{MOUNTED_AT}{path}"), fields.collect()));
+        }
+    }
+    assert!(found.len() > 30, "{} are too few to be all", found.len());
+    found
+}
+
+/// Sends a text as the root token: the status, and the answer as it came.
+async fn sent(scene: &Scene, method: &str, path: &str, body: &str) -> (u16, String) {
+    let authorization = format!("Bearer {ROOT_TOKEN}");
+    let answer = scene.bench.exchange_text(method, path, &[("authorization", &authorization)], body).await;
+    (answer.status.as_u16(), answer.text())
+}
+
+#[tokio::test]
+async fn no_refusal_says_a_secret_back_wherever_it_was_sent() {
+    let scene = Scene::new();
+    let secret = scene.member.key.clone();
+    let is_silent = |(status, answer): (u16, String), what: &str| {
+        assert!(status < 400 || !answer.contains(&secret), "{what}: {answer}");
+    };
+    for (method, path, fields) in bodies() {
+        let mut wrong = vec![json!(secret), json!([secret]), json!({ (secret.as_str()): 1 })];
+        for field in &fields {
+            wrong.extend([
+                json!({ (field.as_str()): secret }),
+                json!({ (field.as_str()): [secret] }),
+                json!({ (field.as_str()): { (secret.as_str()): secret } }),
+            ]);
+        }
+        for body in wrong {
+            let what = format!("{method} {path} {body}");
+            is_silent(sent(&scene, &method, &path, &body.to_string()).await, &what);
+        }
+    }
+    let role = json!({ "slug": "auditor", "rank": 200, "permissions": [secret] });
+    is_silent(
+        sent(&scene, "POST", &format!("{ACME}/roles"), &role.to_string()).await,
+        "a permission of that name",
+    );
+    for question in [
+        json!({ "subject": secret, "action": { "name": "use" }, "resource": { "type": "tool", "id": "Bash" } }),
+        json!({ "subject": { "type": "token", "id": [secret] } }),
+        json!({ "subject": { "type": secret, "id": "x" }, "action": { "name": "use" }, "resource": { "type": "a", "id": "b" } }),
+        json!({ "subject": { "type": "token", "id": "x" }, "action": secret }),
+        json!({ "context": secret }),
+        json!(secret),
+    ] {
+        let answer = sent(&scene, "POST", "/access/v1/evaluation", &question.to_string()).await;
+        assert_eq!(answer.0, 400, "{question}: {}", answer.1);
+        is_silent(answer, &question.to_string());
+    }
+    for query in [
+        "members?state",
+        "members?limit",
+        "audit-events?after",
+        "audit-events?action",
+        "teams?cursor",
+        "holds?state",
+    ] {
+        is_silent(sent(&scene, "GET", &format!("{ACME}/{query}={secret}"), "").await, query);
+    }
+    is_silent(sent(&scene, "GET", &format!("{ACME}/teams?{secret}=1"), "").await, "a parameter of that name");
+}
+
+#[tokio::test]
+async fn no_refusal_is_as_long_as_what_was_sent() {
+    let scene = Scene::new();
+    let long = "x".repeat(100_000);
+    for (method, path, body) in [
+        ("POST", format!("{ACME}/directories"), json!({ "settle_s": long })),
+        ("POST", format!("{ACME}/directories"), json!({ "kind": long })),
+        ("POST", format!("{ACME}/teams"), json!({ (long.as_str()): 1 })),
+        ("POST", format!("{ACME}/teams"), json!(long)),
+        ("POST", "/access/v1/evaluation".to_owned(), json!({ "subject": long[..50_000] })),
+        ("GET", format!("{ACME}/teams?{}=1", &long[..5_000]), json!({})),
+        ("GET", format!("{ACME}/members?state={}", &long[..5_000]), json!({})),
+    ] {
+        let (status, answer) = sent(&scene, method, &path, &body.to_string()).await;
+        assert_eq!(status, 400, "{method} {path}: {answer}");
+        assert!(answer.len() < 1_000, "{method} {path} is answered by {} bytes", answer.len());
+    }
+}
+
+/// Asserts that a call was refused with that status and code, and says first which field is wrong.
+#[track_caller]
+fn refused_by_field((status, body): (u16, Value), code: &str, field: &str) {
+    assert_eq!((status, body["code"].as_str()), (400, Some(code)), "{field}: {body}");
+    let detail = body["detail"].as_str().unwrap();
+    let (named, rest) =
+        detail.strip_prefix('`').and_then(|rest| rest.split_once("`: ")).unwrap_or(("", detail));
+    assert_eq!(named, field, "{detail}");
+    for word in ["struct ", "i64", "a map", "sequence", "line 1", "column"] {
+        assert!(!rest.contains(word), "words of ours or of a parser: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_of_the_wrong_kind_is_refused_by_the_name_of_its_field_in_every_row() {
+    let scene = Scene::new();
+    let mut seen = 0;
+    for (method, path, fields) in bodies() {
+        for field in fields {
+            // A list in a list is none of ours.
+            let body = json!({ (field.as_str()): [[7]] });
+            let (status, answer) = scene.root(&method, &path, body).await;
+            let detail = answer["detail"].as_str().unwrap_or_default();
+            assert_eq!(
+                (status, answer["code"].as_str()),
+                (400, Some("invalid_field")),
+                "{path} {field}: {answer}"
+            );
+            let is_named =
+                detail.starts_with(&format!("`{field}`: ")) || detail.starts_with(&format!("`{field}[0]`: "));
+            assert!(is_named, "{method} {path} {field}: {detail}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 90, "{seen} are too few to be all");
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_at_any_depth_is_refused_by_its_place() {
+    let scene = Scene::new();
+    let (directories, mappings) = (format!("{ACME}/directories"), format!("{ACME}/mappings"));
+    for (path, body, field) in [
+        (&mappings, json!({ "role": 5 }), "role"),
+        (&mappings, json!({ "team_role": "owner" }), "team_role"),
+        (&mappings, json!({ "group": { "external_id": 5 } }), "group.external_id"),
+        (&directories, json!({ "brake": { "above": "never" } }), "brake.above"),
+        (&directories, json!({ "brake": { "max_people": 1.5 } }), "brake.max_people"),
+        (&directories, json!({ "brake": 5 }), "brake"),
+        (&directories, json!({ "settle_s": 1.5 }), "settle_s"),
+        (&directories, json!({ "nested": "yes" }), "nested"),
+        (&format!("{ACME}/service-keys"), json!({ "scopes": ["evaluate", 7] }), "scopes[1]"),
+        (&format!("{ACME}/service-keys"), json!({ "expires_at": "tomorrow" }), "expires_at"),
+        (&format!("{ACME}/grants"), json!({ "member": "usr_1" }), "member"),
+        (&format!("{ACME}/members"), json!({ "user": "mem_1" }), "user"),
+    ] {
+        refused_by_field(scene.root("POST", path, body).await, "invalid_field", field);
+    }
+    let (status, unknown) = scene.root("POST", &directories, json!({ "brake": { "colour": 1 } })).await;
+    assert_eq!((status, &unknown["code"]), (400, &json!("unknown_field")), "{unknown}");
+    let detail = unknown["detail"].as_str().unwrap();
+    assert!(detail.starts_with("`brake`: ") && detail.contains("`colour`"), "{detail}");
+    for whole in [json!(5), json!([]), json!("x"), Value::Bool(true)] {
+        let (status, answer) = scene.root("POST", &directories, whole).await;
+        assert_eq!((status, &answer["code"]), (400, &json!("invalid_field")), "{answer}");
+        assert!(answer["detail"].as_str().unwrap().contains("where an object belongs"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_does_not_read_is_refused_by_its_name_and_in_our_words() {
+    let scene = Scene::new();
+    for (query, field) in [
+        ("teams?limit=ten", "limit"),
+        ("teams?limit=99999999999999999999999", "limit"),
+        ("audit-events?after=99999999999999999999999", "after"),
+        ("audit-events?after=-1", "after"),
+        ("members?state=asleep", "state"),
+        ("holds?state=asleep", "state"),
+        ("audit-events?since=yesterday", "since"),
+    ] {
+        let answer = scene.root("GET", &format!("{ACME}/{query}"), Value::Null).await;
+        let detail = answer.1["detail"].as_str().unwrap().to_owned();
+        assert!(!detail.contains("digit") && !detail.contains("target type"), "{query}: {detail}");
+        refused_by_field(answer, "invalid_field", field);
+    }
+}
