@@ -181,9 +181,11 @@ pub fn operations() -> Vec<Operation> {
 fn orders() -> Vec<Operation> {
     vec![
         Operation::act("/organizations/{org}/agents/{agt}/pause", WRITE, "Stops an agent.", pause)
+            .takes::<Nothing>()
             .gives::<AgentWire>()
             .refuses(&["above_own_rank", "agent_state"]),
         Operation::act("/organizations/{org}/agents/{agt}/resume", WRITE, "Lets an agent go on.", resume)
+            .takes::<Nothing>()
             .gives::<AgentWire>()
             .refuses(&["above_own_rank", "agent_state"]),
         Operation::act(

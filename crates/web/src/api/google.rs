@@ -388,6 +388,7 @@ pub fn operations() -> Vec<Operation> {
             "Has a directory of Google Workspace read now.",
             hasten,
         )
+        .takes::<Nothing>()
         .gives::<SyncState>()
         .refuses(&["invalid_field"]),
     ]

@@ -272,7 +272,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::create(ALL, Needs::Root, "Puts a user of another organization into this one.", add)
             .takes::<NewMember>()
             .gives::<Member>()
-            .refuses(&["taken"]),
+            .refuses(&["taken", "member_inactive"]),
         Operation::get(ONE, read, "Shows a member, with what they have and why.", show).gives::<Member>(),
         Operation::patch(ONE, steer, "Suspends a member, or lifts that.", patch)
             .takes::<MemberPatch>()

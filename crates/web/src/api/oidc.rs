@@ -294,6 +294,7 @@ pub fn operations() -> Vec<Operation> {
             "Makes another key of an algorithm that the provider offers: published at once, used when that is ordered.",
             add,
         )
+        .takes::<Nothing>()
         .gives::<Key>(),
         Operation::act(
             "/organizations/{org}/connections/{connection}/client-keys/{kid}/use",
@@ -301,6 +302,7 @@ pub fn operations() -> Vec<Operation> {
             "Proves ourselves with that key from now on; the one before is published still.",
             put_to_use,
         )
+        .takes::<Nothing>()
         .gives::<Key>(),
         Operation::delete(
             "/organizations/{org}/connections/{connection}/client-keys/{kid}",

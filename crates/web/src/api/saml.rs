@@ -323,6 +323,7 @@ pub fn operations() -> Vec<Operation> {
             "Accepts a certificate: its signatures count. Below owner this waits for an owner.",
             accept,
         )
+        .takes::<Nothing>()
         .gives::<Certificate>()
         .refuses(&["above_own_rank"]),
         Operation::act(
@@ -331,6 +332,7 @@ pub fn operations() -> Vec<Operation> {
             "Retires a certificate: its signatures count no longer, no metadata brings it back, and the sessions that it let in end.",
             retire,
         )
+        .takes::<Nothing>()
         .query("links", "`end`: the links that would not be there without it end too, because somebody else has its key.")
         .gives::<RetiredCertificate>()
         .refuses(&["in_use", "above_own_rank"]),
@@ -341,6 +343,7 @@ pub fn operations() -> Vec<Operation> {
             "Makes another key: published at once, used when that is ordered.",
             add,
         )
+        .takes::<Nothing>()
         .gives::<Key>(),
         Operation::act(
             "/organizations/{org}/connections/{connection}/keys/{fingerprint}/use",
@@ -348,6 +351,7 @@ pub fn operations() -> Vec<Operation> {
             "Signs with that key from now on; the one before is published and decrypts still.",
             put_to_use,
         )
+        .takes::<Nothing>()
         .gives::<Key>(),
         Operation::delete(
             "/organizations/{org}/connections/{connection}/keys/{fingerprint}",
@@ -362,6 +366,7 @@ pub fn operations() -> Vec<Operation> {
             "Reads the metadata of a SAML connection's provider again and takes over what it says, once a minute at most.",
             read_again,
         )
+        .takes::<Nothing>()
         .gives::<Connection>()
         .refuses(&metadata),
     ]

@@ -5,7 +5,7 @@ use portcullis_web::api;
 use portcullis_web::openapi::{MOUNTED_AT, document};
 use serde_json::{Value, json};
 
-use crate::support::Scene;
+use crate::support::{Scene, refused};
 
 const ACME: &str = "/api/v1/organizations/acme";
 
@@ -190,4 +190,24 @@ async fn a_parameter_that_does_not_read_is_refused_by_its_name_and_in_our_words(
         assert!(!detail.contains("digit") && !detail.contains("target type"), "{query}: {detail}");
         refused_by_field(answer, "invalid_field", field);
     }
+}
+
+#[tokio::test]
+async fn the_document_knows_what_a_call_is_answered_that_is_no_json_and_whose_user_is_only_invited_elsewhere()
+{
+    // The bench holds every answer against the document.
+    let scene = Scene::new();
+    for row in api::operations().into_iter().filter(|row| ["POST", "PATCH"].contains(&row.method.as_str())) {
+        let path = format!("{MOUNTED_AT}{}", row.path.replace("{org}", "acme").replace(['{', '}'], ""));
+        for (body, code) in [("{", "invalid_json"), ("[]", "invalid_field")] {
+            let (status, answer) = sent(&scene, row.method.as_str(), &path, body).await;
+            refused((status, serde_json::from_str(&answer).unwrap()), 400, code);
+        }
+    }
+    let invited = json!({ "email": "new@globex.test", "role": "member" });
+    scene.made("/api/v1/organizations/globex/invitations", invited).await;
+    let (_, page) =
+        scene.root("GET", "/api/v1/organizations/globex/members?state=invited", Value::Null).await;
+    let user = json!({ "user": page["items"][0]["user"]["id"] });
+    refused(scene.root("POST", &format!("{ACME}/members"), user).await, 409, "member_inactive");
 }
