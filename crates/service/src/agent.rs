@@ -316,7 +316,7 @@ pub fn create(
     let made = Agent {
         id: AgentId::fresh(moment.now, &mut moment.random),
         organization,
-        name: name(&wish.name)?,
+        name: name(&wish.name).map_err(ServiceError::text("name"))?,
         owner: owner.id,
         heir: wish.heir,
         on_owner_loss: wish.on_owner_loss,
@@ -346,7 +346,7 @@ pub fn update(
     let (before, _) = steered(tx, moment, caller, (organization, id), AgentOrder::Change)?;
     let mut after = before.clone();
     if let Some(text) = &patch.name {
-        after.name = name(text)?;
+        after.name = name(text).map_err(ServiceError::text("name"))?;
     }
     if patch.environment.is_some() {
         let owner = owner_of(tx, &before, moment.now)?;

@@ -139,7 +139,7 @@ fn check(
     }
     let mut domains = Vec::new();
     for written in &wanted.domains {
-        let key = domain_key(written)?;
+        let key = domain_key(written).map_err(ServiceError::text("domains"))?;
         // One that was removed since is routed again once it is back.
         let stays = before.is_some_and(|before| before.connection.domains.contains(&key));
         if !stays && domain::find_by_name(tx, organization, &key)?.is_none() {
@@ -149,7 +149,7 @@ fn check(
             domains.push(key);
         }
     }
-    Ok(Checked { name: name(&wanted.name)?, domains })
+    Ok(Checked { name: name(&wanted.name).map_err(ServiceError::text("name"))?, domains })
 }
 
 fn described(c: &Connection, default_role: Option<&Slug>) -> serde_json::Value {
@@ -317,7 +317,7 @@ pub fn update(
     }
     let default_changed = wanted.default_role != before.default_role;
     if let Some(slug) = wanted.default_role.as_ref().filter(|_| default_changed) {
-        let rank = named(tx, organization, slug.as_str())?.rank;
+        let rank = named(tx, organization, ("default_role", slug.as_str()))?.rank;
         must_not_outgrow(tx, organization, (old.claims_directory, rank), moment.now)?;
     }
     if new == old && !default_changed && provider.beside.is_empty() {

@@ -131,7 +131,7 @@ pub fn create(
         id: DirectoryId::fresh(moment.now, &mut moment.random),
         organization,
         kind: DirectoryKind::Scim,
-        name: name(&wish.name)?,
+        name: name(&wish.name).map_err(ServiceError::text("name"))?,
         default_role: default_role(tx, caller, organization, wish.default_role.as_deref())?,
         settle_s: settle_s(wish.settle_s.unwrap_or(DEFAULT_SETTLE_S))?,
         nested_at: wish.nesting.since(None, moment.now),
@@ -163,7 +163,7 @@ pub fn update(
     let was = find(tx, organization, id)?;
     let mut is = was.clone();
     if let Some(called) = &changes.name {
-        is.name = name(called)?;
+        is.name = name(called).map_err(ServiceError::text("name"))?;
     }
     // Each lets people in, or keeps them, whom the mappings give more than the caller may.
     if changes.settle_s.is_some() || changes.nesting.is_some() || changes.brake.is_some() {
@@ -186,7 +186,7 @@ pub fn update(
         must_not_stand_above(tx, caller, organization, was.default_role.as_ref())?;
         is.default_role = default_role(tx, caller, organization, slug.as_deref())?;
         if let Some(slug) = &is.default_role {
-            let rank = named(tx, organization, slug.as_str())?.rank;
+            let rank = named(tx, organization, ("default_role", slug.as_str()))?.rank;
             must_not_outgrow(tx, organization, (was.id, rank), moment.now)?;
         }
     }
@@ -225,7 +225,8 @@ pub(crate) fn default_role(
     organization: OrganizationId,
     slug: Option<&str>,
 ) -> Result<Option<Slug>, ServiceError> {
-    slug.map(|slug| mappable(tx, caller.rank(), organization, slug).map(|role| role.slug)).transpose()
+    let Some(slug) = slug else { return Ok(None) };
+    Ok(Some(mappable(tx, caller.rank(), organization, ("default_role", slug))?.slug))
 }
 
 /// Only a provider that speaks SCIM tells of groups in groups: Google's are told flat, claims know none.

@@ -106,7 +106,7 @@ pub fn add(
     let added = Domain {
         id: DomainId::fresh(moment.now, &mut moment.random),
         organization,
-        domain: domain_key(text)?,
+        domain: domain_key(text).map_err(ServiceError::text("domain"))?,
         state: DomainState::Pending,
         txt_value: format!("{VALUE_PREFIX}{}", hex::encode(random)),
         proven_at: None,

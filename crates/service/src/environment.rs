@@ -35,8 +35,8 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub fn named(tx: &mut Tx<'_>, organization: OrganizationId, slug: &str) -> Result<Environment, ServiceError> {
-    environment::find_by_slug(tx, organization, &slug.parse()?)?
-        .ok_or(ServiceError::NotFound(Noun::Environment))
+    let slug = slug.parse().map_err(ServiceError::text("environment"))?;
+    environment::find_by_slug(tx, organization, &slug)?.ok_or(ServiceError::NotFound(Noun::Environment))
 }
 
 /// A page of environments after the id `after`.
@@ -67,8 +67,8 @@ pub fn create(
     let made = Environment {
         id: EnvironmentId::fresh(moment.now, &mut moment.random),
         organization,
-        slug: slug.parse()?,
-        name: name(called)?,
+        slug: slug.parse().map_err(ServiceError::text("slug"))?,
+        name: name(called).map_err(ServiceError::text("name"))?,
         created_at: moment.now,
     };
     let event = EventDraft::new(Action::EnvironmentCreated, made.id)
@@ -92,7 +92,7 @@ pub fn rename(
     // It is not deleted meanwhile.
     tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
-    let renamed = Environment { name: name(called)?, ..found };
+    let renamed = Environment { name: name(called).map_err(ServiceError::text("name"))?, ..found };
     let event = EventDraft::new(Action::EnvironmentUpdated, renamed.id).with(json!({ "name": renamed.name }));
     let change = EnvironmentChange::Rename(renamed.id, renamed.name.clone());
     moment.apply(tx, &Plan::because(organization, cause).then(event, change))?;

@@ -31,6 +31,14 @@ pub enum ServiceError {
     /// The domain refuses.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A text is not what the texts of its field must be.
+    #[error("`{field}`: {why}")]
+    Text {
+        /// The field.
+        field: &'static str,
+        /// What it must be.
+        why: TextError,
+    },
     /// A field is not what it must be.
     #[error("`{field}`: {message}")]
     Invalid {
@@ -212,6 +220,11 @@ impl ServiceError {
         Self::Invalid { field, message: message.into() }
     }
 
+    /// What makes the refusal of a text one of that field.
+    pub fn text(field: &'static str) -> impl Fn(TextError) -> Self {
+        move |why| Self::Text { field, why }
+    }
+
     /// The stable code, the same on every surface.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -222,6 +235,7 @@ impl ServiceError {
             Self::MissingScope(_) => "missing_scope",
             Self::RootOnly => "root_only",
             Self::Refused(refusal) => refusal.code(),
+            Self::Text { why, .. } => why.code(),
             Self::Invalid { .. } | Self::DomainUnknown(_) => "invalid_field",
             Self::Taken(_) | Self::SlugRetired => "taken",
             Self::InUse(_) => "in_use",

@@ -160,7 +160,7 @@ pub fn create(
         id: DirectoryId::fresh(moment.now, &mut moment.random),
         organization,
         kind: DirectoryKind::Google,
-        name: name(&wish.name)?,
+        name: name(&wish.name).map_err(ServiceError::text("name"))?,
         default_role: directory::default_role(tx, caller, organization, wish.default_role.as_deref())?,
         settle_s: directory::settle_s(wish.settle_s.unwrap_or(DEFAULT_SETTLE_S))?,
         nested_at: None,

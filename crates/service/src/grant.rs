@@ -91,7 +91,7 @@ pub fn create(
     tx.lock(Lock::Organization(organization))?;
     // Held from here on: an off-boarding beside this must end the grant too, or be seen.
     let member = held(tx, moment, organization, id)?;
-    let role = named(tx, organization, &wish.role)?;
+    let role = named(tx, organization, ("role", &wish.role))?;
     may_give(caller.rank(), role.rank)?;
     must_not_stand_above(tx, caller, organization, member.role())?;
     if member.access.state == MembershipState::Deprovisioned {

@@ -78,7 +78,7 @@ pub fn create(
     (email, slug): (&str, &Slug),
     cause: Cause,
 ) -> Result<Invited, ServiceError> {
-    let key = email_key(email)?;
+    let key = email_key(email).map_err(ServiceError::text("email"))?;
     tx.lock(Lock::Organization(organization))?;
     must_live(tx, organization)?;
     let role = role::find_by_slug(tx, organization, slug)?.ok_or(ServiceError::NotFound(Noun::Role))?;

@@ -275,7 +275,7 @@ fn checked(
     let role = match &wish.role {
         Some(slug) => match stays(slug) {
             Some(role) => Some(role),
-            None => Some(mappable(tx, giver, organization, slug)?.slug),
+            None => Some(mappable(tx, giver, organization, ("role", slug))?.slug),
         },
         None => None,
     };

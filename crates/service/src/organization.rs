@@ -49,7 +49,7 @@ pub fn create(
     let organization = Organization {
         id: OrganizationId::fresh(now, &mut moment.random),
         slug,
-        name: name(called)?,
+        name: name(called).map_err(ServiceError::text("name"))?,
         rules_number: FIRST_RULES_NUMBER,
         created_at: now,
     };
@@ -153,7 +153,7 @@ pub fn rename(
     cause: Cause,
 ) -> Result<Organization, ServiceError> {
     let found = must_live(tx, organization.id)?;
-    let renamed = Organization { name: name(called)?, ..found };
+    let renamed = Organization { name: name(called).map_err(ServiceError::text("name"))?, ..found };
     let event = EventDraft::new(Action::OrganizationUpdated, renamed.id)
         .with(serde_json::json!({ "name": renamed.name }));
     let change = OrganizationChange::Rename(renamed.id, renamed.name.clone());

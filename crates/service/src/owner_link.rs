@@ -46,7 +46,7 @@ pub fn create(
     email: &str,
     cause: Cause,
 ) -> Result<TokenSecret, ServiceError> {
-    let address_key = email_key(email)?;
+    let address_key = email_key(email).map_err(ServiceError::text("owner_email"))?;
     tx.lock(Lock::Organization(organization.id))?;
     let organization = &must_live(tx, organization.id)?;
     let now = moment.now;

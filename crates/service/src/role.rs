@@ -67,12 +67,17 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result
     found.ok_or(ServiceError::NotFound(Noun::Role))
 }
 
-/// The role of that slug, as it stands in a body.
+/// The role of that slug, as it stands in that field of a body.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
-pub fn named(tx: &mut Tx<'_>, organization: OrganizationId, slug: &str) -> Result<Role, ServiceError> {
-    role::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound(Noun::Role))
+pub fn named(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (field, slug): (&'static str, &str),
+) -> Result<Role, ServiceError> {
+    let slug = slug.parse().map_err(ServiceError::text(field))?;
+    role::find_by_slug(tx, organization, &slug)?.ok_or(ServiceError::NotFound(Noun::Role))
 }
 
 /// The role of that slug, if somebody of that rank may let automation give it.
@@ -83,9 +88,9 @@ pub fn mappable(
     tx: &mut Tx<'_>,
     giver: Rank,
     organization: OrganizationId,
-    slug: &str,
+    named_in: (&'static str, &str),
 ) -> Result<Role, ServiceError> {
-    let found = named(tx, organization, slug)?;
+    let found = named(tx, organization, named_in)?;
     may_be_mapped(found.giving)?;
     may_give(giver, found.rank)?;
     Ok(found)
@@ -270,7 +275,7 @@ pub fn create(
     let made = Role {
         id: RoleId::fresh(moment.now, &mut moment.random),
         organization,
-        slug: slug.parse()?,
+        slug: slug.parse().map_err(ServiceError::text("slug"))?,
         rank,
         permissions,
         giving: shape.giving,

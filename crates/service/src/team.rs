@@ -34,7 +34,8 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub fn named(tx: &mut Tx<'_>, organization: OrganizationId, slug: &str) -> Result<Team, ServiceError> {
-    team::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound(Noun::Team))
+    let slug = slug.parse().map_err(ServiceError::text("team"))?;
+    team::find_by_slug(tx, organization, &slug)?.ok_or(ServiceError::NotFound(Noun::Team))
 }
 
 /// A page of teams after the id `after`.
@@ -65,8 +66,8 @@ pub fn create(
     let made = Team {
         id: TeamId::fresh(moment.now, &mut moment.random),
         organization,
-        slug: slug.parse()?,
-        name: name(called)?,
+        slug: slug.parse().map_err(ServiceError::text("slug"))?,
+        name: name(called).map_err(ServiceError::text("name"))?,
         created_at: moment.now,
     };
     let event =
@@ -90,7 +91,7 @@ pub fn rename(
     // It is not deleted meanwhile.
     tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
-    let renamed = Team { name: name(called)?, ..found };
+    let renamed = Team { name: name(called).map_err(ServiceError::text("name"))?, ..found };
     let event = EventDraft::new(Action::TeamUpdated, renamed.id).with(json!({ "name": renamed.name }));
     let change = TeamChange::Rename(renamed.id, renamed.name.clone());
     moment.apply(tx, &Plan::because(organization, cause).then(event, change))?;

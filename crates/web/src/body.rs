@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use portcullis_domain::Timestamp;
-use portcullis_domain::text::has_nul;
+use portcullis_domain::text::{Slug, has_nul};
 use portcullis_service::ServiceError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -141,6 +141,14 @@ pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// The slug that a field of a body says, if it says any.
+///
+/// # Errors
+/// 400 `invalid_slug`, wherever it stands.
+pub fn slug(field: &'static str, said: Option<&str>) -> Result<Option<Slug>, ServiceError> {
+    said.map(str::parse).transpose().map_err(ServiceError::text(field))
 }
 
 /// Words of the API for words of the domain, and back.

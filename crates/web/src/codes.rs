@@ -152,8 +152,9 @@ samples!(errors of ServiceError {
         Metadata => refusals().into_iter().map(|(code, message)| ServiceError::Metadata { code, message });
         Store => errors_of_the_store().map(ServiceError::Store);
     }
-    // Sign-ins and consents answer with a page, SCIM with errors of its own.
+    // Sign-ins and consents answer with a page, SCIM with errors of its own; texts are in the list of the domain.
     none {
+        Text;
         SignIn;
         Consent;
         Directory;

@@ -112,9 +112,10 @@ pub const fn status(error: &ServiceError) -> StatusCode {
             | Refusal::Tombstoned
             | Refusal::NoRoleMapped => StatusCode::UNPROCESSABLE_ENTITY,
         },
-        ServiceError::Invalid { .. } | ServiceError::DomainUnknown(_) | ServiceError::LinkInvalid => {
-            StatusCode::BAD_REQUEST
-        }
+        ServiceError::Invalid { .. }
+        | ServiceError::Text { .. }
+        | ServiceError::DomainUnknown(_)
+        | ServiceError::LinkInvalid => StatusCode::BAD_REQUEST,
         ServiceError::Taken(_)
         | ServiceError::SlugRetired
         | ServiceError::InUse(_)

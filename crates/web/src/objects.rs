@@ -46,10 +46,10 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    fn of(told: Told<serde_json::Error>, notes: &Notes, bytes: &[u8]) -> Self {
+    fn of(told: Told<serde_json::Error>, notes: &Notes, text: &str) -> Self {
         let words = told.error.to_string();
         // Some faults of a value are faults of syntax to the library, such as a number that is too large.
-        if !told.error.is_data() && serde_json::from_slice::<IgnoredAny>(bytes).is_err() {
+        if !told.error.is_data() && serde_json::from_str::<IgnoredAny>(text).is_err() {
             return Self { fault: Fault::Syntax, message: words };
         }
         // Most bodies are one line: the field says more than the column.
@@ -64,11 +64,16 @@ impl Unreadable {
 /// # Errors
 /// What is wrong with it; also for an array in place of an object.
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    // RFC 8259 §8.1. The library looks at the texts alone that somebody asks for.
+    let text = std::str::from_utf8(bytes).map_err(|error| Unreadable {
+        fault: Fault::Syntax,
+        message: format!("the body is not UTF-8: {error}"),
+    })?;
     let notes = Notes::of(Form::Json);
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let mut reader = serde_json::Deserializer::from_str(text);
     let read = T::deserialize(Objects { inner: &mut reader, notes: &notes });
     let whole = read.and_then(|value| inward(&notes, reader.end()).map(|()| value));
-    whole.map_err(|told| Unreadable::of(told, &notes, bytes))
+    whole.map_err(|told| Unreadable::of(told, &notes, text))
 }
 
 /// Reads the parameters of a query.

@@ -89,7 +89,7 @@ pub(crate) fn issue_named(
     let secret = TokenSecret::fresh(draft.kind, &mut moment.random);
     let token = Token {
         parent: draft.parent,
-        name: name(&draft.name)?,
+        name: name(&draft.name).map_err(ServiceError::text("name"))?,
         environment: draft.environment,
         confined_at: draft.confined_at,
         scopes: draft.scopes,

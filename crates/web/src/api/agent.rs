@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use portcullis_domain::agent::{Agent, AgentOrder, OwnerLossRule};
 use portcullis_domain::id::{AgentId, MembershipId, TokenId};
 use portcullis_domain::permission::Permission;
-use portcullis_domain::text::Slug;
 use portcullis_service::agent::{self, AgentPatch, NewAgent};
 use portcullis_service::member_key::NewKey;
 use portcullis_service::noun::Noun;
@@ -17,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::App;
 use crate::api::id;
 use crate::api::token::{IssuedToken, TokenWire, page};
-use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present};
+use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present, slug};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
@@ -103,8 +102,7 @@ struct New {
     #[schemars(with = "String")]
     owner: MembershipId,
     /// Where it may act, by slug; `production` if absent.
-    #[schemars(with = "Option<String>")]
-    environment: Option<Slug>,
+    environment: Option<String>,
     /// Who gets it under `hand_over`.
     #[schemars(with = "Option<String>")]
     heir: Option<MembershipId>,
@@ -120,8 +118,7 @@ struct Patch {
     /// Its name.
     name: Option<String>,
     /// Where it may act, by slug. Another one ends its keys.
-    #[schemars(with = "Option<String>")]
-    environment: Option<Slug>,
+    environment: Option<String>,
     /// Who gets it under `hand_over`; null is nobody.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<String>")]
@@ -163,13 +160,20 @@ pub fn operations() -> Vec<Operation> {
             .paged()
             .gives::<Page<AgentWire>>(),
         Operation::create(ALL, WRITE, "Makes an agent.", create).takes::<New>().gives::<AgentWire>().refuses(
-            &["invalid_name", "above_own_rank", "member_inactive", "other_environment", "too_many_agents"],
+            &[
+                "invalid_name",
+                "invalid_slug",
+                "above_own_rank",
+                "member_inactive",
+                "other_environment",
+                "too_many_agents",
+            ],
         ),
         Operation::get(ONE, READ, "Shows an agent.", show).gives::<AgentWire>(),
         Operation::patch(ONE, WRITE, "Changes an agent's name, environment, heir or rule.", patch)
             .takes::<Patch>()
             .gives::<AgentWire>()
-            .refuses(&["invalid_name", "above_own_rank", "agent_state", "other_environment"]),
+            .refuses(&["invalid_name", "invalid_slug", "above_own_rank", "agent_state", "other_environment"]),
         Operation::delete(ONE, WRITE, "Ends an agent for good, with its keys.", disable)
             .refuses(&["above_own_rank"]),
     ];
@@ -256,7 +260,7 @@ async fn create(
     let wish = NewAgent {
         name: body.value.name,
         owner: body.value.owner,
-        environment: body.value.environment,
+        environment: slug("environment", body.value.environment.as_deref())?,
         heir: body.value.heir,
         on_owner_loss: body.value.on_owner_loss.map_or(OwnerLossRule::Pause, Into::into),
     };
@@ -285,7 +289,7 @@ async fn patch(
     let (about, cause) = ((scope.organization.id, id(&agt, NOUN)?), scope.cause());
     let wish = AgentPatch {
         name: body.value.name,
-        environment: body.value.environment,
+        environment: slug("environment", body.value.environment.as_deref())?,
         heir: body.value.heir,
         on_owner_loss: body.value.on_owner_loss.map(Into::into),
     };

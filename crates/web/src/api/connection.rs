@@ -160,8 +160,14 @@ fn not_proven(domain: &str) -> Notice {
 const LIST: &str = "/organizations/{org}/connections";
 const ONE: &str = "/organizations/{org}/connections/{connection}";
 const NOUN: Noun = Noun::Connection;
-const REFUSALS: [&str; 4] =
-    ["jit_under_directory", "role_is_explicit_only", "above_own_rank", "invalid_domain"];
+const REFUSALS: [&str; 6] = [
+    "invalid_name",
+    "invalid_slug",
+    "invalid_domain",
+    "jit_under_directory",
+    "role_is_explicit_only",
+    "above_own_rank",
+];
 
 /// The rows of this noun.
 #[must_use]

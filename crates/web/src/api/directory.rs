@@ -244,7 +244,9 @@ const LIST: &str = "/organizations/{org}/directories";
 const ONE: &str = "/organizations/{org}/directories/{dir}";
 const TOKENS: &str = "/organizations/{org}/directories/{dir}/tokens";
 const TOKEN: &str = "/organizations/{org}/directories/{dir}/tokens/{tok}";
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 8] = [
+    "invalid_name",
+    "invalid_slug",
     "invalid_brake",
     "not_available",
     "identity_not_allowed",
@@ -263,14 +265,14 @@ pub fn operations() -> Vec<Operation> {
             .takes::<DirectoryWish>()
             .gives::<CreatedDirectory>()
             .refuses(&REFUSALS)
-            .refuses(&["invalid_name", "seen_by_others"]),
+            .refuses(&["seen_by_others"]),
         Operation::get(LIST, see, "Lists directories.", list).gives::<Page<Directory>>().paged(),
         Operation::get(ONE, see, "Shows a directory.", show).gives::<Directory>(),
         Operation::patch(ONE, write, "Changes a directory, and everybody whom that touches.", change)
             .takes::<DirectoryPatch>()
             .gives::<Directory>()
             .refuses(&REFUSALS)
-            .refuses(&["invalid_name", "token_seen_below", "source_set_below"]),
+            .refuses(&["token_seen_below", "source_set_below"]),
         Operation::delete(ONE, write, "Deletes a directory with its facts and mappings.", delete)
             .query("people", "`keep` or `offboard`: what becomes of the people whom it governs.")
             .refuses(&["governs_people", "in_use", "above_own_rank", "told_from_below"]),

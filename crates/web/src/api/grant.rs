@@ -92,6 +92,7 @@ pub fn operations() -> Vec<Operation> {
             .takes::<GrantWish>()
             .gives::<Grant>()
             .refuses(&[
+                "invalid_slug",
                 "above_own_rank",
                 "member_inactive",
                 "token_seen_below",

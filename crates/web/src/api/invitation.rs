@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::TokenId;
 use portcullis_domain::permission::Permission::{InvitationsRead, InvitationsWrite};
-use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenEnd;
+use portcullis_service::ServiceError;
 use portcullis_service::invitation;
 use portcullis_service::noun::Noun;
 use portcullis_store::Priority;
@@ -76,8 +76,7 @@ pub struct NewInvitation {
     /// Whom it is for.
     email: String,
     /// The role that they get, at most of the caller's own rank.
-    #[schemars(with = "String")]
-    role: Slug,
+    role: String,
 }
 
 const LIST: &str = "/organizations/{org}/invitations";
@@ -93,7 +92,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::create(LIST, write, "Invites an address to a role; the answer has the link.", create)
             .takes::<NewInvitation>()
             .gives::<Invitation>()
-            .refuses(&["above_own_rank", "invalid_email", "taken", "seen_by_others"]),
+            .refuses(&["invalid_email", "invalid_slug", "above_own_rank", "taken", "seen_by_others"]),
         Operation::get(LIST, see, "Lists invitations, ended ones too.", list)
             .gives::<Page<Invitation>>()
             .paged(),
@@ -111,7 +110,8 @@ async fn create(
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
     let (portcullis, wish) = (app.portcullis().clone(), body.value);
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        let made = invitation::create(tx, moment, org, &caller, (&wish.email, &wish.role), cause)?;
+        let role = wish.role.parse().map_err(ServiceError::text("role"))?;
+        let made = invitation::create(tx, moment, org, &caller, (&wish.email, &role), cause)?;
         let link = invitation::text(portcullis.around(), &made.secret);
         Ok(Invitation { link: Some(link), ..Invitation::of(made.invitation, moment.now) })
     })

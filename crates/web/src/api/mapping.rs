@@ -357,8 +357,14 @@ pub struct Preview {
 const LIST: &str = "/organizations/{org}/mappings";
 const ONE: &str = "/organizations/{org}/mappings/{mapping}";
 const PREVIEW: &str = "/organizations/{org}/mappings/preview";
-const REFUSALS: [&str; 5] =
-    ["role_is_explicit_only", "above_own_rank", "mapping_gives_nothing", "no_org_units", "not_available"];
+const REFUSALS: [&str; 6] = [
+    "invalid_slug",
+    "role_is_explicit_only",
+    "above_own_rank",
+    "mapping_gives_nothing",
+    "no_org_units",
+    "not_available",
+];
 /// Whoever could have themselves named by the directory stands below the role.
 const OUTGROWN: [&str; 3] = ["token_seen_below", "source_set_below", "provider_chosen_below"];
 

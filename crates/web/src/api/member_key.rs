@@ -5,7 +5,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::id::TokenId;
 use portcullis_domain::permission::Permission;
-use portcullis_domain::text::Slug;
 use portcullis_service::member_key::{self, NewKey};
 use portcullis_service::noun::Noun;
 use portcullis_store::Priority;
@@ -15,7 +14,7 @@ use serde::Deserialize;
 use crate::App;
 use crate::api::id;
 use crate::api::token::{IssuedToken, TokenWire, page};
-use crate::body::{At, Body, Page, PageQuery, Params};
+use crate::body::{At, Body, Page, PageQuery, Params, slug};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
@@ -28,8 +27,7 @@ struct NewMemberKey {
     /// Its name.
     name: String,
     /// Where it may act, by slug; `production` if absent.
-    #[schemars(with = "Option<String>")]
-    environment: Option<Slug>,
+    environment: Option<String>,
     /// When it runs out; never if absent.
     expires_at: Option<At>,
 }
@@ -55,6 +53,7 @@ pub fn operations() -> Vec<Operation> {
         .gives::<IssuedToken>()
         .refuses(&[
             "invalid_name",
+            "invalid_slug",
             "above_own_rank",
             "member_inactive",
             "other_environment",
@@ -94,7 +93,7 @@ async fn issue(
     let (caller, cause) = (scope.caller.clone(), scope.cause());
     let wish = NewKey {
         name: body.value.name,
-        environment: body.value.environment,
+        environment: slug("environment", body.value.environment.as_deref())?,
         expires_at: body.value.expires_at.map(|at| at.0),
     };
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {

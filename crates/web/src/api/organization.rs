@@ -6,10 +6,10 @@ use axum::http::StatusCode;
 use portcullis_domain::id::OrganizationId;
 use portcullis_domain::organization as domain;
 use portcullis_domain::permission::Permission::{OrganizationsRead, OrganizationsWrite};
-use portcullis_service::Surroundings;
 use portcullis_service::caller::Caller;
 use portcullis_service::organization::{self, People};
 use portcullis_service::owner_link;
+use portcullis_service::{ServiceError, Surroundings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -125,7 +125,8 @@ async fn create(
     let (cause, wish) = (known.cause(), body.value);
     let around = app.portcullis().around().clone();
     once::create(&app, &known.caller, &key, &body.bytes, move |tx, moment| {
-        let made = organization::create(tx, moment, wish.slug.parse()?, &wish.name, cause)?;
+        let slug = wish.slug.parse().map_err(ServiceError::text("slug"))?;
+        let made = organization::create(tx, moment, slug, &wish.name, cause)?;
         let link = match &wish.owner_email {
             Some(email) => {
                 let secret = owner_link::create(tx, moment, &made, email, cause)?;

@@ -108,7 +108,8 @@ pub(crate) fn mendable(error: &ServiceError) -> Option<String> {
             Some(words(error))
         }
         ServiceError::Invalid { field, message } => Some(format!("{}: {message}.", label(field))),
-        ServiceError::Refused(portcullis_domain::Refusal::Text(text)) => Some(format!("{text}.")),
+        ServiceError::Refused(portcullis_domain::Refusal::Text(text))
+        | ServiceError::Text { why: text, .. } => Some(format!("{text}.")),
         ServiceError::Taken(what) if *what != Taken::Member => Some(format!("{what} is taken.")),
         ServiceError::SlugRetired => Some(format!("{}.", words(error).replace('`', ""))),
         _ => None,

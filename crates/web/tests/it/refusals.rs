@@ -1,11 +1,11 @@
 //! What a refusal says: which field is wrong, what is to be done, and never what was sent.
 
-use portcullis_testkit::ROOT_TOKEN;
+use portcullis_testkit::{PUBLIC_URL, ROOT_TOKEN};
 use portcullis_web::api;
 use portcullis_web::openapi::{MOUNTED_AT, document};
 use serde_json::{Value, json};
 
-use crate::support::{Scene, refused};
+use crate::support::{Scene, id, refused};
 
 const ACME: &str = "/api/v1/organizations/acme";
 
@@ -190,6 +190,107 @@ async fn a_parameter_that_does_not_read_is_refused_by_its_name_and_in_our_words(
         assert!(!detail.contains("digit") && !detail.contains("target type"), "{query}: {detail}");
         refused_by_field(answer, "invalid_field", field);
     }
+}
+
+#[tokio::test]
+async fn a_slug_an_address_a_domain_and_a_name_are_refused_by_one_code_and_their_field_wherever_they_stand() {
+    let scene = Scene::new();
+    let member = scene.member.membership.to_string();
+    let directory =
+        scene.made(&format!("{ACME}/directories"), json!({ "kind": "scim", "name": "Okta" })).await;
+    let oidc = json!({
+        "kind": "oidc", "name": "Okta", "issuer": "https://acme.okta.com", "client_id": "0oa1", "client_secret": "s",
+    });
+    let connection = scene.made(&format!("{ACME}/connections"), oidc.clone()).await;
+    let agent = scene.made(&format!("{ACME}/agents"), json!({ "name": "bot", "owner": member })).await;
+    let named = json!({ "slug": "apollo", "name": "Apollo" });
+    let role = json!({ "slug": "auditor", "rank": 200, "permissions": ["use"] });
+    let scim = json!({ "kind": "scim", "name": "Okta" });
+    let mapping = json!({ "directory": id(&directory), "group": { "external_id": "g" } });
+    let mut of_team = mapping.clone();
+    of_team["team_role"] = json!("member");
+    let grant = json!({ "member": member, "role": "admin", "reason": "on call" });
+    let invitation = json!({ "email": "new@acme.test", "role": "member" });
+    let bot = json!({ "name": "bot", "owner": member });
+    let key = json!({ "name": "laptop" });
+    let gate = json!({ "name": "gate", "scopes": ["evaluate"] });
+    let keys = format!("members/{member}/keys");
+    let with = |of: &Value, field: &str, value: Value| {
+        let mut body = of.clone();
+        body[field] = value;
+        body
+    };
+    for (list, of, fields) in [
+        ("environments", &named, &["slug", "name"][..]),
+        ("teams", &named, &["slug", "name"]),
+        ("roles", &role, &["slug"]),
+        ("domains", &json!({}), &["domain"]),
+        ("directories", &scim, &["name", "default_role"]),
+        ("mappings", &mapping, &["role", "environment"]),
+        ("mappings", &of_team, &["team"]),
+        ("mappings/preview", &mapping, &["role", "environment"]),
+        ("grants", &grant, &["role"]),
+        ("invitations", &invitation, &["email", "role"]),
+        ("connections", &oidc, &["name", "default_role", "environment", "domains"]),
+        ("agents", &bot, &["name", "environment"]),
+        (&keys, &key, &["name", "environment"]),
+        ("service-keys", &gate, &["name"]),
+    ] {
+        for field in fields {
+            let (code, value) = wrong(field);
+            let answer = scene.root("POST", &format!("{ACME}/{list}"), with(of, field, value)).await;
+            refused_by_field(answer, code, field);
+        }
+    }
+    for field in ["slug", "name", "owner_email"] {
+        let (code, value) = wrong(field);
+        let answer = scene.root("POST", "/api/v1/organizations", with(&named, field, value)).await;
+        refused_by_field(answer, code, field);
+    }
+    for (one, fields) in [
+        (String::new(), &["name"][..]),
+        ("/environments/production".to_owned(), &["name"]),
+        (format!("/directories/{}", id(&directory)), &["name", "default_role"]),
+        (format!("/connections/{}", id(&connection)), &["name", "default_role", "environment", "domains"]),
+        (format!("/agents/{}", id(&agent)), &["name", "environment"]),
+    ] {
+        for field in fields {
+            let (code, value) = wrong(field);
+            let answer = scene.root("PATCH", &format!("{ACME}{one}"), json!({ (*field): value })).await;
+            refused_by_field(answer, code, field);
+        }
+    }
+}
+
+/// What is wrong in a field of that name, and the code that says so.
+fn wrong(field: &str) -> (&'static str, Value) {
+    match field {
+        "name" => ("invalid_name", json!("")),
+        "email" | "owner_email" => ("invalid_email", json!("nobody")),
+        "domain" => ("invalid_domain", json!("no domain")),
+        "domains" => ("invalid_domain", json!(["no domain"])),
+        _ => ("invalid_slug", json!("NO SLUG")),
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_are_no_json() {
+    let scene = Scene::new();
+    let host = PUBLIC_URL.trim_start_matches("http://");
+    let authorization = format!("Bearer {ROOT_TOKEN}");
+    for body in [&b"{\"\xff\":1}"[..], b"{\"name\":\"\xff\"}", b"\xff\xfe{}", b"{\"name\":\"a\xc3\"}"] {
+        for path in [format!("{ACME}/teams"), "/access/v1/evaluation".to_owned()] {
+            let request = http::Request::builder().method("POST").uri(&path).header("host", host);
+            let request = request.header("authorization", &authorization);
+            let request = request.body(http_body_util::Full::new(bytes::Bytes::from_static(body)));
+            let answer = scene.bench.send(request.unwrap()).await;
+            refused((answer.status.as_u16(), answer.json()), 400, "invalid_json");
+        }
+    }
+    // That half of a pair is JSON by its grammar (RFC 8259 §8.2), and no text that anybody can keep.
+    let (status, answer) = sent(&scene, "POST", &format!("{ACME}/teams"), "{\"name\":\"\\ud800\"}").await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    refused_by_field((status, answer), "invalid_field", "name");
 }
 
 #[tokio::test]

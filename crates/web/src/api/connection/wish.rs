@@ -21,7 +21,7 @@ use serde::Deserialize;
 use crate::api::id;
 use crate::api::oidc::{GuestsAre, OidcSettingsWish, rules_over};
 use crate::api::saml::{self, SettingsWish};
-use crate::body::present;
+use crate::body::{present, slug};
 
 /// A new connection.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -52,13 +52,11 @@ pub struct NewConnection {
     /// Whether a first sign-in may make a membership; not with `directory`.
     jit: Option<bool>,
     /// The role of people in no mapped group of its claims.
-    #[schemars(with = "Option<String>")]
-    default_role: Option<Slug>,
+    default_role: Option<String>,
     /// The claim (SAML: the attribute) that carries groups; the usual one if absent.
     groups_claim: Option<String>,
     /// Where its sessions act; `production` if absent.
-    #[schemars(with = "Option<String>")]
-    environment: Option<Slug>,
+    environment: Option<String>,
     /// The e-mail domains that are routed here: domains of the organization.
     #[serde(default)]
     domains: Vec<String>,
@@ -92,15 +90,13 @@ pub struct ConnectionPatch {
     /// Whether a first sign-in may make a membership.
     jit: Option<bool>,
     /// The role of people in no mapped group; null for none.
-    #[schemars(with = "Option<String>")]
     #[serde(default, deserialize_with = "present")]
-    default_role: Option<Option<Slug>>,
+    default_role: Option<Option<String>>,
     /// The claim or attribute that carries groups; null for the usual one.
     #[serde(default, deserialize_with = "present")]
     groups_claim: Option<Option<String>>,
     /// Where its sessions act.
-    #[schemars(with = "Option<String>")]
-    environment: Option<Slug>,
+    environment: Option<String>,
     /// The e-mail domains that are routed here, all of them.
     domains: Option<Vec<String>>,
 }
@@ -164,10 +160,10 @@ impl NewConnection {
             protocol: self.protocol(own)?,
             directory: directory(self.directory.as_deref())?,
             newcomers: newcomers(self.jit.unwrap_or_default()),
-            default_role: self.default_role.clone(),
+            default_role: slug("default_role", self.default_role.as_deref())?,
             groups_claim: self.groups_claim.clone(),
             claim_rules: rules_over(&ClaimRules::default(), self.oidc.as_ref(), self.guests),
-            environment: self.environment.clone().unwrap_or_else(Slug::production),
+            environment: slug("environment", self.environment.as_deref())?.unwrap_or_else(Slug::production),
             domains: self.domains.clone(),
         })
     }
@@ -252,15 +248,20 @@ impl ConnectionPatch {
     ) -> Result<Wanted, ServiceError> {
         let c = &before.connection;
         self.of_kinds().check(c.kind)?;
+        let environment = slug("environment", self.environment.as_deref())?;
+        let default_role = match &self.default_role {
+            Some(said) => slug("default_role", said.as_deref())?,
+            None => before.default_role.clone(),
+        };
         Ok(Wanted {
             name: self.name.clone().unwrap_or_else(|| c.name.clone()),
             protocol: self.protocol(before, own),
             directory: directory.unwrap_or(c.directory),
             newcomers: self.jit.map_or_else(|| newcomers(c.jit_at.is_some()), newcomers),
-            default_role: self.default_role.clone().unwrap_or_else(|| before.default_role.clone()),
+            default_role,
             groups_claim: self.groups_claim.clone().unwrap_or_else(|| c.groups_claim.clone()),
             claim_rules: rules_over(&c.claim_rules, self.oidc.as_ref(), self.guests),
-            environment: self.environment.clone().unwrap_or_else(|| c.environment.clone()),
+            environment: environment.unwrap_or_else(|| c.environment.clone()),
             domains: self.domains.clone().unwrap_or_else(|| c.domains.clone()),
         })
     }
