@@ -55,12 +55,11 @@ impl AgentState {
     /// The state after an order. Nothing leads out of `disabled`, and only a new owner out of `orphaned` (I4).
     ///
     /// # Errors
-    /// [`Refusal::AgentState`] if the order is not possible in this state.
+    /// [`Refusal::AgentDisabled`] or [`Refusal::AgentOrphaned`] if the order is not possible in this state.
     pub const fn after(self, order: AgentOrder) -> Result<Self, Refusal> {
         match (self, order) {
-            (Self::Disabled, _) | (Self::Orphaned, AgentOrder::Pause | AgentOrder::Resume) => {
-                Err(Refusal::AgentState)
-            }
+            (Self::Disabled, _) => Err(Refusal::AgentDisabled),
+            (Self::Orphaned, AgentOrder::Pause | AgentOrder::Resume) => Err(Refusal::AgentOrphaned),
             (Self::Active | Self::Paused, AgentOrder::Pause) => Ok(Self::Paused),
             (Self::Active | Self::Paused, AgentOrder::Resume) | (Self::Orphaned, AgentOrder::Assign) => {
                 Ok(Self::Active)

@@ -61,7 +61,8 @@ refusals! {
             "this key was issued by one that others had seen, or that came by a connection which no owner has confirmed, \
              so it issues nothing: ask with a key of your own";
         MemberInactive = "member_inactive", "the membership is not active";
-        AgentState = "agent_state", "the agent's state does not allow that";
+        AgentOrphaned = "agent_state", "the agent is orphaned: its owner left";
+        AgentDisabled = "agent_state", "the agent is disabled, which is for good: make another";
         TooManyKeys = "too_many_keys",
             "it has as many of them as may act at a time (1,000 keys of a member, 100 of an agent, 10,000 tokens of a \
              directory, 10,000 service keys of an organization): end one first";

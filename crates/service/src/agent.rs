@@ -333,8 +333,8 @@ pub fn create(
 /// Changes an agent's name, environment, heir or rule.
 ///
 /// # Errors
-/// As [`create`], and [`Refusal::AgentState`] for one that ended; [`ServiceError::Forbidden`] for the former owner of an
-/// orphaned one without `agents.write`, here and wherever an agent is changed or ended.
+/// As [`create`], and [`Refusal::AgentDisabled`]; [`ServiceError::Forbidden`] for the former owner of an orphaned one without
+/// `agents.write`, here and wherever an agent is changed or ended.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -408,7 +408,7 @@ fn may_let_go_on(
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`], for its owner and their leads also
-/// where somebody higher stopped what is to go on; [`Refusal::AgentState`] for an agent that ended, or whose owner did.
+/// where somebody higher stopped what is to go on; [`Refusal::AgentDisabled`]; [`Refusal::AgentOrphaned`].
 pub fn order(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -527,7 +527,7 @@ pub fn issue_key(
 ) -> Result<Issued, ServiceError> {
     let (found, _) = steered(tx, moment, caller, (organization, id), AgentOrder::Change)?;
     if found.state == AgentState::Orphaned {
-        return Err(Refusal::AgentState.into());
+        return Err(Refusal::AgentOrphaned.into());
     }
     let owner = active(tx, moment, organization, found.owner)?;
     let is_own = caller.membership() == Some(found.owner);

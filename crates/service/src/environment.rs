@@ -102,7 +102,7 @@ pub fn rename(
 /// Deletes an environment that nothing names.
 ///
 /// # Errors
-/// [`Refusal::BuiltIn`] for `production`; [`ServiceError::InUse`]; [`ServiceError::NotFound`].
+/// [`Refusal::BuiltIn`] for `production`; [`ServiceError::UsedBy`]; [`ServiceError::NotFound`].
 pub fn delete(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -116,8 +116,8 @@ pub fn delete(
     if found.slug == Slug::production() {
         return Err(Refusal::BuiltIn.into());
     }
-    if environment::is_used(tx, organization, &found.slug, moment.now)? {
-        return Err(ServiceError::InUse(Noun::Environment));
+    if let Some(user) = environment::used_by(tx, organization, &found.slug, moment.now)? {
+        return Err(ServiceError::UsedBy(Noun::Environment, user));
     }
     let event = EventDraft::new(Action::EnvironmentDeleted, found.id).with(json!({ "slug": found.slug }));
     let plan = Plan::because(organization, cause).then(event, EnvironmentChange::Delete(found.id));

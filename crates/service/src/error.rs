@@ -61,6 +61,9 @@ pub enum ServiceError {
     /// Something still uses it.
     #[error("the {0} is in use")]
     InUse(Noun),
+    /// The same, by what has this id: whoever ends that may ask again.
+    #[error("the {0} is in use by `{1}`")]
+    UsedBy(Noun, String),
     /// It governs people, and nothing was said of what becomes of them.
     #[error("it governs people")]
     GovernsPeople,
@@ -163,6 +166,9 @@ pub enum Taken {
     /// Whoever a directory tells of, or accepts an invitation, has a membership already.
     #[error("member")]
     Member,
+    /// Whoever is put here by who they are elsewhere is a member already.
+    #[error("user")]
+    MemberUser,
     /// Whoever is invited is a member already.
     #[error("member.email")]
     MemberEmail,
@@ -198,10 +204,17 @@ pub enum DirectoryRefusal {
 
 /// What is taken, and whether the asking organization itself has it.
 fn taken(what: Taken) -> String {
-    match what {
-        Taken::Key(UniqueKey::DomainName) => "this organization has that domain already".to_owned(),
-        other => format!("`{other}` is taken"),
-    }
+    let words = match what {
+        Taken::Key(UniqueKey::DomainName) => "this organization has that domain already",
+        Taken::Key(UniqueKey::DomainProven) => "another organization of this server has proven that domain",
+        Taken::Key(key) => return format!("`{key}` is taken"),
+        Taken::User => "the member has come in already, or the user is a member here already",
+        Taken::Member => "the member has come in already, or that directory tells of them already",
+        Taken::MemberUser => "the user is a member here already",
+        Taken::MemberEmail => "somebody at that address is a member here already",
+        Taken::Review => "the review was decided already",
+    };
+    words.to_owned()
 }
 
 /// What is kept does not read as what it must be.
@@ -238,7 +251,7 @@ impl ServiceError {
             Self::Text { why, .. } => why.code(),
             Self::Invalid { .. } | Self::DomainUnknown(_) => "invalid_field",
             Self::Taken(_) | Self::SlugRetired => "taken",
-            Self::InUse(_) => "in_use",
+            Self::InUse(_) | Self::UsedBy(..) => "in_use",
             Self::GovernsPeople => "governs_people",
             Self::TokenSeenBelow(_) => "token_seen_below",
             Self::SourceSetBelow(_) => "source_set_below",

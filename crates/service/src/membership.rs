@@ -479,7 +479,7 @@ pub fn add(
     let known = user::find_locked(tx, user)?.filter(|u| u.ended_at.is_none());
     let known = known.ok_or(ServiceError::NotFound(Noun::User))?;
     if membership::is_in(tx, organization, known.id)? {
-        return Err(ServiceError::Taken(Taken::User));
+        return Err(ServiceError::Taken(Taken::MemberUser));
     }
     // Where they joined nowhere, a directory of another organization said how they are called: the root token vouches for it.
     let named = membership::newest_of_user(tx, known.id)?.ok_or(ServiceError::NotFound(Noun::User))?;

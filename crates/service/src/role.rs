@@ -366,7 +366,7 @@ fn no_directory_outgrows(tx: &mut Tx<'_>, role: &Role, now: Timestamp) -> Result
 /// Deletes a role that nobody has and nothing gives.
 ///
 /// # Errors
-/// [`Refusal::BuiltIn`]; [`ServiceError::InUse`]; [`Refusal::AboveOwnRank`]; [`ServiceError::NotFound`].
+/// [`Refusal::BuiltIn`]; [`ServiceError::UsedBy`]; [`Refusal::AboveOwnRank`]; [`ServiceError::NotFound`].
 pub fn delete(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -378,8 +378,8 @@ pub fn delete(
     // Mappings, grants and default roles are given under the same lock.
     tx.lock(Lock::Organization(organization))?;
     let found = changeable(tx, caller, organization, id)?;
-    if role::is_used(tx, organization, &found.slug)? {
-        return Err(ServiceError::InUse(Noun::Role));
+    if let Some(user) = role::used_by(tx, organization, &found.slug)? {
+        return Err(ServiceError::UsedBy(Noun::Role, user));
     }
     let event = EventDraft::new(Action::RoleDeleted, found.id).with(shown(&found));
     let plan = Plan::because(organization, cause).then(event, RoleChange::Delete(found.id));

@@ -101,7 +101,7 @@ pub fn rename(
 /// Deletes a team that no mapping gives.
 ///
 /// # Errors
-/// [`ServiceError::InUse`]; [`ServiceError::NotFound`].
+/// [`ServiceError::UsedBy`]; [`ServiceError::NotFound`].
 pub fn delete(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -112,8 +112,8 @@ pub fn delete(
     // Mappings are made under the same lock, so none can name it between the look and the end.
     tx.lock(Lock::Organization(organization))?;
     let found = find(tx, organization, id)?;
-    if team::is_used(tx, organization, &found.slug)? {
-        return Err(ServiceError::InUse(Noun::Team));
+    if let Some(user) = team::used_by(tx, organization, &found.slug)? {
+        return Err(ServiceError::UsedBy(Noun::Team, user));
     }
     let event = EventDraft::new(Action::TeamDeleted, found.id).with(json!({ "slug": found.slug }));
     let plan = Plan::because(organization, cause).then(event, TeamChange::Delete(found.id));

@@ -44,18 +44,17 @@ const LIST: Statement = Statement::read(
     ),
 );
 // Memberships have an environment from a mapping only, so the mappings answer for them.
-const IS_USED: Statement = Statement::read(
-    "environment.is_used",
-    "SELECT CAST(1 AS BIGINT) WHERE \
-     EXISTS (SELECT 1 FROM mappings WHERE organization = $1 AND environment = $2) \
-     OR EXISTS (SELECT 1 FROM connections WHERE organization = $1 AND environment = $2) \
-     OR EXISTS (SELECT 1 FROM agents WHERE organization = $1 AND environment = $2 AND state <> 'disabled') \
-     OR EXISTS (SELECT 1 FROM tokens WHERE organization = $1 AND environment = $2 AND ended_at IS NULL \
-     AND (expires_at IS NULL OR expires_at > $3))",
+const USED_BY: Statement = Statement::read(
+    "environment.used_by",
+    "SELECT id FROM mappings WHERE organization = $1 AND environment = $2 \
+     UNION ALL SELECT id FROM connections WHERE organization = $1 AND environment = $2 \
+     UNION ALL SELECT id FROM agents WHERE organization = $1 AND environment = $2 AND state <> 'disabled' \
+     UNION ALL SELECT id FROM tokens WHERE organization = $1 AND environment = $2 AND ended_at IS NULL \
+     AND (expires_at IS NULL OR expires_at > $3) LIMIT 1",
 );
 
 /// The statements about environments.
-pub(crate) const ALL: &[&Statement] = &[&CREATE, &RENAME, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED];
+pub(crate) const ALL: &[&Statement] = &[&CREATE, &RENAME, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &USED_BY];
 
 fn read(row: &Row) -> Result<Environment, StoreError> {
     Ok(Environment {
@@ -120,15 +119,17 @@ pub fn list(
     tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?.iter().map(read).collect()
 }
 
-/// Whether a mapping, a connection, an agent that is not disabled or a token that has not ended names it.
+/// The id of a mapping, of a connection, of an agent that is not disabled or of a token that has not ended and names it; `None` if
+/// nothing does.
 ///
 /// # Errors
 /// As [`find`].
-pub fn is_used(
+pub fn used_by(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     slug: &Slug,
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    Ok(tx.row(&IS_USED, params![organization, slug, now])?.is_some())
+) -> Result<Option<String>, StoreError> {
+    let row = tx.row(&USED_BY, params![organization, slug, now])?;
+    row.map(|row| Ok(row.text(0)?.to_owned())).transpose()
 }

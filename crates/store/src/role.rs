@@ -63,18 +63,18 @@ const LIST: Statement = Statement::read(
     "role.list",
     concat!("SELECT ", columns!(), " FROM roles WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3"),
 );
-const IS_USED: Statement = Statement::read(
-    "role.is_used",
-    "SELECT CAST(1 AS BIGINT) WHERE \
-     EXISTS (SELECT 1 FROM mappings WHERE organization = $1 AND role = $2) \
-     OR EXISTS (SELECT 1 FROM grants WHERE organization = $1 AND role = $2 AND ended_at IS NULL) \
-     OR EXISTS (SELECT 1 FROM directories WHERE organization = $1 AND default_role = $2) \
-     OR EXISTS (SELECT 1 FROM memberships WHERE organization = $1 AND role = $2 AND state <> 'deprovisioned')",
+const USED_BY: Statement = Statement::read(
+    "role.used_by",
+    "SELECT id FROM mappings WHERE organization = $1 AND role = $2 \
+     UNION ALL SELECT id FROM grants WHERE organization = $1 AND role = $2 AND ended_at IS NULL \
+     UNION ALL SELECT id FROM directories WHERE organization = $1 AND default_role = $2 \
+     UNION ALL SELECT id FROM memberships WHERE organization = $1 AND role = $2 AND state <> 'deprovisioned' \
+     LIMIT 1",
 );
 
 /// The statements about roles.
 pub(crate) const ALL: &[&Statement] =
-    &[&CREATE, &UPDATE_TO_ANYHOW, &UPDATE_TO_EXPLICIT_ONLY, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED];
+    &[&CREATE, &UPDATE_TO_ANYHOW, &UPDATE_TO_EXPLICIT_ONLY, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &USED_BY];
 
 fn read(row: &Row) -> Result<Role, StoreError> {
     Ok(Role {
@@ -167,12 +167,18 @@ pub fn list(
     tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?.iter().map(read).collect()
 }
 
-/// Whether a mapping, a grant that has not ended, a directory's default or somebody who was not off-boarded has it.
+/// The id of a mapping, of a grant that has not ended, of a directory whose default it is, or of somebody who was not off-boarded
+/// and has it; `None` if nothing uses it.
 ///
 /// # Errors
 /// As [`find`].
-pub fn is_used(tx: &mut Tx<'_>, organization: OrganizationId, slug: &Slug) -> Result<bool, StoreError> {
-    Ok(tx.row(&IS_USED, params![organization, slug])?.is_some())
+pub fn used_by(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    slug: &Slug,
+) -> Result<Option<String>, StoreError> {
+    let row = tx.row(&USED_BY, params![organization, slug])?;
+    row.map(|row| Ok(row.text(0)?.to_owned())).transpose()
 }
 
 #[cfg(test)]

@@ -37,8 +37,8 @@ const LIST: Statement = Statement::read(
     concat!("SELECT ", columns!(), " FROM teams WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3"),
 );
 // Memberships have a team from a mapping only, so the mappings answer for them.
-const IS_USED: Statement = Statement::read(
-    "team.is_used",
+const USED_BY: Statement = Statement::read(
+    "team.used_by",
     "SELECT id FROM mappings WHERE organization = $1 AND team = $2 ORDER BY id LIMIT 1",
 );
 
@@ -53,7 +53,7 @@ const LEAVE_ALL: Statement = Statement::change(
 
 /// The statements about teams.
 pub(crate) const ALL: &[&Statement] =
-    &[&CREATE, &RENAME, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED, &ENTER, &LEAVE_ALL];
+    &[&CREATE, &RENAME, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &USED_BY, &ENTER, &LEAVE_ALL];
 
 fn read(row: &Row) -> Result<Team, StoreError> {
     Ok(Team {
@@ -134,10 +134,15 @@ pub fn list(
     tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?.iter().map(read).collect()
 }
 
-/// Whether a mapping gives it.
+/// The id of a mapping that gives it; `None` if none does.
 ///
 /// # Errors
 /// As [`find`].
-pub fn is_used(tx: &mut Tx<'_>, organization: OrganizationId, slug: &Slug) -> Result<bool, StoreError> {
-    Ok(tx.row(&IS_USED, params![organization, slug])?.is_some())
+pub fn used_by(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    slug: &Slug,
+) -> Result<Option<String>, StoreError> {
+    let row = tx.row(&USED_BY, params![organization, slug])?;
+    row.map(|row| Ok(row.text(0)?.to_owned())).transpose()
 }

@@ -73,7 +73,16 @@ pub fn table() -> Vec<Code> {
             "the database did not answer in time and nothing was changed: try again. Where it was lost while it committed, \
              `detail` says that this is not known",
         ),
-        ("in_use", 409, "the thing is in use; where one call changes that, `detail` says which"),
+        (
+            "agent_state",
+            409,
+            "the agent's state does not allow that; `detail` says which it is in, and what to do",
+        ),
+        (
+            "in_use",
+            409,
+            "the thing is in use; `detail` says by what, or which call changes that, where one does",
+        ),
     ];
     for (code, status, meaning) in of_all {
         found.insert((code, status), meaning.to_owned());
@@ -131,6 +140,7 @@ samples!(errors of ServiceError {
         Taken(Taken::Member);
         SlugRetired;
         InUse(Noun::Member);
+        UsedBy(Noun::Role, String::new());
         GovernsPeople;
         TokenSeenBelow(TokenId::fresh(Timestamp::EPOCH, &mut Any));
         SourceSetBelow(DirectoryId::fresh(Timestamp::EPOCH, &mut Any));

@@ -95,7 +95,8 @@ pub const fn status(error: &ServiceError) -> StatusCode {
                 StatusCode::FORBIDDEN
             }
             Refusal::MemberInactive
-            | Refusal::AgentState
+            | Refusal::AgentOrphaned
+            | Refusal::AgentDisabled
             | Refusal::LastOwner
             | Refusal::TooManyKeys
             | Refusal::TooManyAgents
@@ -119,6 +120,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         ServiceError::Taken(_)
         | ServiceError::SlugRetired
         | ServiceError::InUse(_)
+        | ServiceError::UsedBy(..)
         | ServiceError::GovernsPeople
         | ServiceError::TokenSeenBelow(_)
         | ServiceError::SourceSetBelow(_)
@@ -176,6 +178,7 @@ const fn way_out(error: &ServiceError) -> &'static str {
         ServiceError::InUse(Noun::Directory) => {
             ": a connection has it as `directory` or `claims_directory`; change or delete that one first"
         }
+        ServiceError::Refused(Refusal::AgentOrphaned) => "; give it another by `…/owner` first",
         ServiceError::GovernsPeople => ": say `people=keep` or `people=offboard`",
         ServiceError::SourceSetBelow(_) => {
             ": choose its `google` anew, whole, as somebody who stands as high"

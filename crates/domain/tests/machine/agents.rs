@@ -11,7 +11,8 @@ fn every_order_in_every_state_is_decided() {
         (Active, Pause) | (Paused, Pause | Assign | Change) => Ok(Paused),
         (Active, Resume | Assign | Change) | (Paused, Resume) | (Orphaned, Assign) => Ok(Active),
         (Orphaned, Change) => Ok(Orphaned),
-        (Orphaned, Pause | Resume) | (Disabled, _) => Err(Refusal::AgentState),
+        (Orphaned, Pause | Resume) => Err(Refusal::AgentOrphaned),
+        (Disabled, _) => Err(Refusal::AgentDisabled),
     };
     for state in AgentState::ALL {
         for order in AgentOrder::ALL {

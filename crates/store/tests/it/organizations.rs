@@ -167,7 +167,9 @@ fn an_environment_is_used_by_mappings_connections_agents_and_tokens_that_live() 
         let acme = fixture::organization(database, "acme").id;
         let other = fixture::organization(database, "other").id;
         let used = |organization| {
-            database.read(move |tx| environment::is_used(tx, organization, &Slug::production(), later(10)))
+            database
+                .read(move |tx| environment::used_by(tx, organization, &Slug::production(), later(10)))
+                .is_some()
         };
         assert!(!used(acme));
         let ann = fixture::membership(database, acme, "ann");
@@ -248,7 +250,8 @@ fn a_stored_role_with_the_rank_of_nobody_or_of_the_root_token_is_no_role() {
 fn a_role_is_used_by_mappings_defaults_members_and_grants_that_have_not_ended() {
     on_each(|database| {
         let acme = fixture::organization(database, "acme").id;
-        let used = |name: &'static str| database.read(move |tx| role::is_used(tx, acme, &slug(name)));
+        let used =
+            |name: &'static str| database.read(move |tx| role::used_by(tx, acme, &slug(name))).is_some();
         let ann = fixture::membership(database, acme, "ann");
         assert!(used("member"));
         let grant = fixture::grant(&ann, "auditor");
@@ -269,7 +272,7 @@ fn a_role_is_used_by_mappings_defaults_members_and_grants_that_have_not_ended() 
 fn a_team_is_used_by_the_mapping_that_gives_it() {
     on_each(|database| {
         let acme = fixture::organization(database, "acme").id;
-        let used = || database.read(move |tx| team::is_used(tx, acme, &slug("platform")));
+        let used = || database.read(move |tx| team::used_by(tx, acme, &slug("platform"))).is_some();
         let directory = fixture::directory(database, acme, None);
         let mut mapping = fixture::mapping(&directory, MappingSource::GroupId("dg".to_owned()), "member");
         assert!(!used());

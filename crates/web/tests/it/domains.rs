@@ -72,7 +72,11 @@ async fn only_the_root_token_vouches_and_a_proven_domain_has_one_owner() {
     refused((status, body), 409, "taken");
     let theirs = "/api/v1/organizations/globex/domains";
     let (status, body) = scene.root("POST", theirs, vouched).await;
-    assert_eq!(body["detail"], json!("`domain.proven` is taken"), "whose it is, nobody is told");
+    assert_eq!(
+        body["detail"],
+        json!("another organization of this server has proven that domain"),
+        "whose it is, nobody is told"
+    );
     refused((status, body), 409, "taken");
 
     let claimed = scene.made(theirs, json!({ "domain": "acme.example" })).await;

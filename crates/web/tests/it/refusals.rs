@@ -274,6 +274,110 @@ fn wrong(field: &str) -> (&'static str, Value) {
 }
 
 #[tokio::test]
+async fn what_is_in_use_is_said_with_what_uses_it_until_nothing_does() {
+    let scene = Scene::new();
+    let member = scene.member.membership.to_string();
+    let named = json!({ "slug": "staging", "name": "Staging" });
+    let role = json!({ "slug": "auditor", "rank": 200, "permissions": ["use"] });
+    for (list, body) in [("environments", &named), ("teams", &named), ("roles", &role)] {
+        scene.made(&format!("{ACME}/{list}"), body.clone()).await;
+    }
+    let directory =
+        scene.made(&format!("{ACME}/directories"), json!({ "kind": "scim", "name": "Okta" })).await;
+    let directory = format!("{ACME}/directories/{}", id(&directory));
+    let mapping = |gives: Value| {
+        let mut mapping =
+            json!({ "directory": directory.rsplit('/').next(), "group": { "external_id": "g" } });
+        mapping.as_object_mut().unwrap().extend(gives.as_object().unwrap().clone());
+        mapping
+    };
+    let oidc = json!({
+        "kind": "oidc", "name": "Okta", "issuer": "https://acme.okta.com", "client_id": "0oa1", "client_secret": "s",
+        "environment": "staging",
+    });
+    let gives = json!({ "environment": "staging", "role": "member" });
+    let grant = json!({ "member": member, "role": "auditor", "reason": "on call" });
+    for (thing, list, body) in [
+        ("teams/staging", "mappings", mapping(json!({ "team": "staging", "team_role": "member" }))),
+        ("environments/staging", "mappings", mapping(gives)),
+        ("environments/staging", "connections", oidc),
+        ("roles/auditor", "mappings", mapping(json!({ "role": "auditor" }))),
+        ("roles/auditor", "grants", grant),
+    ] {
+        let user = scene.made(&format!("{ACME}/{list}"), body).await;
+        in_use_by(&scene, thing, &id(&user)).await;
+        let (status, said) = scene.root("DELETE", &format!("{ACME}/{list}/{}", id(&user)), Value::Null).await;
+        assert_eq!(status, 204, "{said}");
+    }
+    let (status, changed) = scene.root("PATCH", &directory, json!({ "default_role": "auditor" })).await;
+    assert_eq!(status, 200, "{changed}");
+    in_use_by(&scene, "roles/auditor", &id(&changed)).await;
+    scene.root("PATCH", &directory, json!({ "default_role": null })).await;
+    for thing in ["teams/staging", "environments/staging", "roles/auditor"] {
+        assert_eq!(scene.root("DELETE", &format!("{ACME}/{thing}"), Value::Null).await.0, 204, "{thing}");
+    }
+}
+
+/// Asserts that it is in use, and by what.
+async fn in_use_by(scene: &Scene, thing: &str, user: &str) {
+    let answer = scene.root("DELETE", &format!("{ACME}/{thing}"), Value::Null).await;
+    let detail = answer.1["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains(&format!("`{user}`")), "{thing} is in use by {user}: {detail}");
+    refused(answer, 409, "in_use");
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_obey_says_its_state_and_what_leads_out_of_it() {
+    let scene = Scene::new();
+    let agents = format!("{ACME}/agents");
+    let owned = |rule: &str| json!({ "name": "bot", "owner": scene.member.membership.to_string(), "on_owner_loss": rule });
+    let (orphan, ended) =
+        (scene.made(&agents, owned("pause")).await, scene.made(&agents, owned("disable")).await);
+    let gone = format!("{ACME}/members/{}/offboard", scene.member.membership);
+    assert_eq!(scene.root("POST", &gone, json!({ "reason": "left" })).await.0, 200);
+    for (agent, state, way_out) in [(&orphan, "orphaned", "…/owner"), (&ended, "disabled", "make another")]
+    {
+        let one = format!("{agents}/{}", id(agent));
+        let mut calls = vec![
+            ("POST", format!("{one}/pause"), Value::Null),
+            ("POST", format!("{one}/resume"), Value::Null),
+            ("POST", format!("{one}/keys"), json!({ "name": "ci" })),
+        ];
+        if state == "disabled" {
+            calls.push(("PATCH", one, json!({ "name": "other" })));
+        }
+        for (method, path, body) in calls {
+            let answer = scene.root(method, &path, body).await;
+            let detail = answer.1["detail"].as_str().unwrap_or_default();
+            assert!(detail.contains(state) && detail.contains(way_out), "{method} {path}: {detail}");
+            refused(answer, 409, "agent_state");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_is_said_in_a_sentence_and_not_by_a_column() {
+    let scene = Scene::new();
+    let domain = json!({ "domain": "acme.example", "vouched": true });
+    scene.made(&format!("{ACME}/domains"), domain.clone()).await;
+    let user = json!({ "user": scene.member.user.to_string() });
+    let invitation = json!({ "email": "member@acme.test", "role": "member" });
+    for (path, body, words) in [
+        (
+            "/api/v1/organizations/globex/domains".to_owned(),
+            domain,
+            "another organization of this server has proven that domain",
+        ),
+        (format!("{ACME}/members"), user, "the user is a member here already"),
+        (format!("{ACME}/invitations"), invitation, "somebody at that address is a member here already"),
+    ] {
+        let answer = scene.root("POST", &path, body).await;
+        assert_eq!(answer.1["detail"], json!(words), "{path}");
+        refused(answer, 409, "taken");
+    }
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_text_are_no_json() {
     let scene = Scene::new();
     let host = PUBLIC_URL.trim_start_matches("http://");

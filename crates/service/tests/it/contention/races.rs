@@ -229,5 +229,5 @@ fn an_environment_in_which_an_agent_is_made_is_not_deleted_meanwhile_on_postgres
         },
     );
     met.first.unwrap();
-    assert!(matches!(met.second, Err(ServiceError::InUse(Noun::Environment))), "{:?}", met.second);
+    assert!(matches!(met.second, Err(ServiceError::UsedBy(Noun::Environment, _))), "{:?}", met.second);
 }
