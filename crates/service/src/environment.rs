@@ -92,7 +92,11 @@ pub fn rename(
     // It is not deleted meanwhile.
     tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
-    let renamed = Environment { name: name(called).map_err(ServiceError::text("name"))?, ..found };
+    let name = name(called).map_err(ServiceError::text("name"))?;
+    if name == found.name {
+        return Ok(found);
+    }
+    let renamed = Environment { name, ..found };
     let event = EventDraft::new(Action::EnvironmentUpdated, renamed.id).with(json!({ "name": renamed.name }));
     let change = EnvironmentChange::Rename(renamed.id, renamed.name.clone());
     moment.apply(tx, &Plan::because(organization, cause).then(event, change))?;

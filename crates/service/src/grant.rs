@@ -215,7 +215,11 @@ pub fn update(
     let found = find(tx, organization, id)?;
     must_not_stand_above(tx, caller, organization, Some(&found.role))?;
     let Some(why) = why else { return Ok(found) };
-    let is = Grant { reason: reason(why)?, ..found };
+    let reason = reason(why)?;
+    if reason == found.reason {
+        return Ok(found);
+    }
+    let is = Grant { reason, ..found };
     let change = GrantChange::SetReason(is.id, is.reason.clone());
     let plan = Plan::because(organization, cause).then(event(Action::GrantUpdated, &is), change);
     moment.apply(tx, &plan)?;

@@ -153,7 +153,11 @@ pub fn rename(
     cause: Cause,
 ) -> Result<Organization, ServiceError> {
     let found = must_live(tx, organization.id)?;
-    let renamed = Organization { name: name(called).map_err(ServiceError::text("name"))?, ..found };
+    let name = name(called).map_err(ServiceError::text("name"))?;
+    if name == found.name {
+        return Ok(found);
+    }
+    let renamed = Organization { name, ..found };
     let event = EventDraft::new(Action::OrganizationUpdated, renamed.id)
         .with(serde_json::json!({ "name": renamed.name }));
     let change = OrganizationChange::Rename(renamed.id, renamed.name.clone());

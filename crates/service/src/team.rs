@@ -91,7 +91,11 @@ pub fn rename(
     // It is not deleted meanwhile.
     tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
-    let renamed = Team { name: name(called).map_err(ServiceError::text("name"))?, ..found };
+    let name = name(called).map_err(ServiceError::text("name"))?;
+    if name == found.name {
+        return Ok(found);
+    }
+    let renamed = Team { name, ..found };
     let event = EventDraft::new(Action::TeamUpdated, renamed.id).with(json!({ "name": renamed.name }));
     let change = TeamChange::Rename(renamed.id, renamed.name.clone());
     moment.apply(tx, &Plan::because(organization, cause).then(event, change))?;
