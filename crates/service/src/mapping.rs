@@ -30,8 +30,8 @@ use crate::role::{mappable, must_not_outgrow, must_not_stand_above};
 use crate::rules::{Carried, Higher, MAX_AT_ONCE, after_rule_change, listed};
 use crate::{Moment, ServiceError, directory, environment, mask, team};
 
-/// The most people on one page of a preview: each is resolved twice.
-pub const MAX_PREVIEWED: i64 = 100;
+/// The most people on one page of a preview, as on one of any list. Each is resolved twice, where nobody waits for it.
+pub const MAX_PREVIEWED: i64 = 200;
 
 /// What a mapping is to be, in the words of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use portcullis_domain::membership::MembershipState;
 use portcullis_domain::permission::Permission::{MappingsRead, MappingsWrite};
 use portcullis_domain::team::TeamRole;
 use portcullis_service::ServiceError;
-use portcullis_service::mapping::{self, Difference, MAX_PREVIEWED, NewMapping, Remarks};
+use portcullis_service::mapping::{self, Difference, NewMapping, Remarks};
 use portcullis_service::noun::Noun;
 use portcullis_service::rules::Carried;
 use portcullis_store::{Priority, Tx};
@@ -484,9 +484,7 @@ async fn preview(
     let wish = body.value.read()?;
     let source = wish.source.clone();
     let mut moment = app.portcullis().moment();
-    let look = move |tx: &mut Tx<'_>, _| {
-        mapping::preview(tx, &mut moment, org, &wish, (&after, limit.min(MAX_PREVIEWED)))
-    };
+    let look = move |tx: &mut Tx<'_>, _| mapping::preview(tx, &mut moment, org, &wish, (&after, limit));
     let seen = app.portcullis().read_apart(look).await?;
     Ok(Json(Preview {
         people: seen.people,

@@ -304,7 +304,11 @@ async fn a_mapping_over_more_people_than_one_transaction_carries_is_answered_at_
     let wish = json!({ "directory": dir, "group": { "display_name": "everybody" }, "role": "member" });
     let (_, seen) = scene.root("POST", &format!("{MAPPINGS}/preview?limit=200"), wish.clone()).await;
     assert_eq!((&seen["people"], &seen["changing"]), (&json!(501), &Value::Null));
-    assert_eq!(seen["items"].as_array().unwrap().len(), 100, "a page of a preview has a hundred at most");
+    assert_eq!(
+        seen["items"].as_array().unwrap().len(),
+        200,
+        "a page of a preview is as long as that of any list"
+    );
     assert_eq!(seen["warnings"][0]["code"], "group_by_name", "told before it is made");
     let safe = json!({ "directory": dir, "group": { "external_id": "ext-Everybody" }, "role": "member" });
     let (status, seen) = scene.root("POST", &format!("{MAPPINGS}/preview"), safe).await;
