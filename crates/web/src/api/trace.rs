@@ -75,13 +75,30 @@ struct TraceInFull {
     has_more_events: bool,
 }
 
+/// What a trace is of.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    SignIn,
+    Directory,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in",
+            Self::Directory => "directory",
+        }
+    }
+}
+
 /// Which traces.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     limit: Option<i64>,
     cursor: Option<String>,
-    kind: Option<String>,
+    kind: Option<Kind>,
     outcome: Option<String>,
     directory: Option<String>,
     connection: Option<String>,
@@ -136,7 +153,7 @@ async fn list(
         .portcullis()
         .read(move |tx, _| {
             let filter = TraceFilter {
-                kind: wanted.kind.as_deref(),
+                kind: wanted.kind.map(Kind::as_str),
                 outcome: wanted.outcome.as_deref(),
                 source: wanted.directory.as_deref().or(wanted.connection.as_deref()),
                 subject: wanted.subject.as_deref(),

@@ -243,6 +243,8 @@ async fn traces_are_listed_newest_first_by_kind_and_outcome() {
     assert_eq!(all[0]["content"]["check"], json!("mapping"));
     let (_, page) = scene.root("GET", &format!("{path}?kind=sign_in&outcome=ok"), Value::Null).await;
     assert_eq!(page["items"], json!([all[1]]));
+    // A cause is of kind `scim`, and a trace is of none: an empty page would say that nothing was refused.
+    refused(scene.root("GET", &format!("{path}?kind=scim"), Value::Null).await, 400, "invalid_field");
     let both = format!("{path}?directory=dir_x&connection=con_x");
     refused(scene.root("GET", &both, Value::Null).await, 400, "invalid_field");
     let one = format!("{path}/{}", id(&all[1]));
