@@ -515,7 +515,8 @@ pub fn disable(
 /// Issues a key that acts as that agent.
 ///
 /// # Errors
-/// As [`order`], and [`Refusal::MemberInactive`] while its owner is not active; [`Refusal::TooManyKeys`];
+/// As [`order`], and [`Refusal::MemberInactive`] while its owner is not active; [`Refusal::OtherEnvironment`] while they do not
+/// have the one where it acts; [`Refusal::TooManyKeys`];
 /// [`ServiceError::Invalid`] for an expiry in the past, or after that of a key by which its owner asks for another.
 pub fn issue_key(
     tx: &mut Tx<'_>,
@@ -530,6 +531,7 @@ pub fn issue_key(
         return Err(Refusal::AgentOrphaned.into());
     }
     let owner = active(tx, moment, organization, found.owner)?;
+    let environment = environment_of(&owner, Some(found.environment))?;
     let is_own = caller.membership() == Some(found.owner);
     let draft = Draft {
         organization,
@@ -539,8 +541,8 @@ pub fn issue_key(
         shown_to: caller.shown_to(),
         believed_up_to: caller.believed_up_to(),
         name: wish.name.clone(),
-        confined_at: caller.confines(&found.environment, &owner, moment.now),
-        environment: Some(found.environment),
+        confined_at: caller.confines(&environment, &owner, moment.now),
+        environment: Some(environment),
         scopes: vec![],
         expires_at: if is_own { caller.until(wish.expires_at)? } else { wish.expires_at },
     };

@@ -223,6 +223,7 @@ fn keys() -> Vec<Operation> {
                 "above_own_rank",
                 "agent_state",
                 "member_inactive",
+                "other_environment",
                 "seen_by_others",
                 "too_many_keys",
             ]),

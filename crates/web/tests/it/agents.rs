@@ -351,6 +351,8 @@ async fn another_environment_must_be_one_of_the_owners_and_ends_the_keys_of_the_
     let path = format!("{}/keys", one(&agent));
     let (_, fresh) = scene.as_of(&scene.member, "POST", &path, json!({ "name": "run" })).await;
     assert_eq!(fresh["environment"], json!("staging"), "{fresh}");
+    change_access(&scene, &scene.member, |access| access.environments.retain(|at| at.as_str() != "staging"));
+    refused(scene.root("POST", &path, json!({ "name": "ci" })).await, 422, "other_environment");
 }
 
 #[tokio::test]

@@ -451,7 +451,9 @@ impl Model {
                 let Some(a) = self.agent(agent) else { return Nothing };
                 let row = &self.agents[a];
                 let runs = matches!(row.state, AgentState::Active | AgentState::Paused);
-                if !runs || self.members[row.owner].state != State::Active {
+                let owner = &self.members[row.owner];
+                let has = owner.state == State::Active && owner.environments.contains(&row.environment);
+                if !runs || !has {
                     return Refused;
                 }
                 let org = row.org;
