@@ -70,7 +70,10 @@ pub fn document(operations: &[Operation]) -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Lists take `limit` and `cursor` and give `items` and `next`. Creations take an \
                 `Idempotency-Key`. Unknown keys are refused by name. Refusals are problems (RFC 9457) with a stable \
-                `code`. Every answer carries `X-Request-Id`, by which the audit log and the traces name it.",
+                `code`. Every answer carries `X-Request-Id`, by which the audit log and the traces name it. In a body, null \
+                says the same as a field that is left out, except where the answer may have null there: a list is emptied \
+                by `[]`. Nothing has an `ETag`, and `If-Match` is not read: calls that must see what they change take its \
+                `revision` in their body.",
         },
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "servers": [{ "url": MOUNTED_AT }],

@@ -105,6 +105,24 @@ async fn the_document_is_whole_in_itself() {
     assert!(document["components"]["securitySchemes"]["bearer"].is_object());
 }
 
+#[tokio::test]
+async fn the_document_says_what_null_means_and_that_no_header_makes_a_change_conditional() {
+    let (bench, document) = document().await;
+    let said = document["info"]["description"].as_str().unwrap();
+    assert!(
+        said.contains("null says the same as a field that is left out") && said.contains("`If-Match`"),
+        "{said}"
+    );
+    let acme = bench.organization("acme");
+    bench.member(acme, "owner@acme.test", "owner");
+    let role = json!({ "slug": "auditor", "rank": 200, "permissions": ["use"] });
+    let roles = "/api/v1/organizations/acme/roles";
+    assert_eq!(bench.call("POST", roles, ROOT_TOKEN, role).await.0, 201);
+    let nothing = json!({ "rank": null, "permissions": null });
+    let (status, same) = bench.call("PATCH", &format!("{roles}/auditor"), ROOT_TOKEN, nothing).await;
+    assert_eq!((status, &same["rank"], &same["permissions"]), (200, &json!(200), &json!(["use"])), "{same}");
+}
+
 /// What a row answers with on success, or each item of it if that is a page; none if it shows nothing.
 fn shown<'d>(document: &'d Value, operation: &'d Value) -> Option<&'d Value> {
     let responses = operation["responses"].as_object().unwrap();
