@@ -736,7 +736,7 @@ CREATE INDEX tokens_shown_to ON tokens (shown_to) WHERE shown_to IS NOT NULL;
 CREATE INDEX tokens_address ON tokens (address_key) WHERE address_key IS NOT NULL;
 CREATE INDEX tokens_agent ON tokens (agent) WHERE agent IS NOT NULL;
 CREATE INDEX tokens_parent ON tokens (parent) WHERE parent IS NOT NULL;
-CREATE INDEX tokens_connection ON tokens (connection) WHERE connection IS NOT NULL;
+CREATE INDEX tokens_connection ON tokens (connection, expires_at) WHERE connection IS NOT NULL;
 -- What lives of a holder or an owner is counted before there is more of it, however much has ended.
 CREATE INDEX tokens_living ON tokens (holder, kind, expires_at, id) WHERE ended_at IS NULL;
 

@@ -419,26 +419,47 @@ pub enum AgentChange {
     Forget(MembershipId),
 }
 
-/// Which tokens end: of those named by what they belong to, the ones that have not run out.
+/// Which tokens end.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TokenSet {
     /// That one, and those that it opened.
     One(TokenId),
+    /// Exactly these.
+    These(Vec<TokenId>),
     /// Everything that acts as the membership, agent keys and links that were shown to it, and invitations to any
-    /// of its addresses.
+    /// of its addresses; but for what has run out, which a receipt does not account for.
     OfLeaver(MembershipId, Vec<String>),
-    /// Every key of an agent.
+    /// Every key of an agent; but for what has run out.
     OfAgent(AgentId),
     /// Every token of a directory.
     OfDirectory(DirectoryId),
-    /// Every session that came in by a connection.
+    /// Every session that came in by a connection; but for what has [run out for good](RUN_OUT_FOR_GOOD_S).
     OfConnection(ConnectionId),
-    /// Every session of a membership that came in by a connection.
+    /// Every session of a membership that came in by a connection; but for what has run out for good.
     OfMemberBy(MembershipId, ConnectionId),
     /// Invitations and links of a membership that has not joined.
     InvitationsOf(MembershipId),
-    /// Everything in the organization.
-    OfOrganization,
+    /// Everything in the organization; but for what had run out for good at that instant.
+    OfOrganization(Timestamp),
+}
+
+/// How long ago something has run out that stays as it is where its set ends: nobody needs an event, nor the transaction its
+/// time, for what has been dead for months, and it is most of what there is. A clock that is set back by less revives nothing:
+/// an hour of summer, fourteen hours of a time zone that somebody took for another.
+pub const RUN_OUT_FOR_GOOD_S: i64 = 86_400;
+
+impl TokenSet {
+    /// What had run out by then stays as it is; `None` where everything ends. `at` is when the set ends.
+    #[must_use]
+    pub const fn spares_until(&self, at: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::One(_) | Self::These(_) | Self::OfDirectory(_) | Self::InvitationsOf(_) => None,
+            // What it would act as has ended.
+            Self::OfLeaver(..) | Self::OfAgent(_) => Some(at),
+            Self::OfConnection(_) | Self::OfMemberBy(..) => Some(at.plus_s(-RUN_OUT_FOR_GOOD_S)),
+            Self::OfOrganization(at) => Some(at.plus_s(-RUN_OUT_FOR_GOOD_S)),
+        }
+    }
 }
 
 /// Changes of tokens.

@@ -218,7 +218,8 @@ fn end(
     let (people, agents) = organization::count_left(tx, organization)?;
     let event = EventDraft::new(Action::OrganizationDeleted, organization)
         .with(serde_json::json!({ "people": people, "agents": agents }));
-    let tokens = TokenChange::ended(TokenSet::OfOrganization, TokenEnd::HolderDeleted, moment.now);
+    let tokens =
+        TokenChange::ended(TokenSet::OfOrganization(moment.now), TokenEnd::HolderDeleted, moment.now);
     let changes = vec![tokens.into(), OrganizationChange::Delete(organization, moment.now).into()];
     moment.apply(tx, &Plan::because(organization, cause).then_all(event, changes))?;
     Ok(consented)

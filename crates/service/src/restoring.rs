@@ -52,8 +52,8 @@ pub fn head(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Option<Head
     Ok(portcullis_store::audit::head(tx, organization)?)
 }
 
-/// Ends every token of an organization and makes everything that its directories say wait for them; how many tokens
-/// ended. Stored access is stale from here on, so a check refuses at once; [`bring_in_step`] stores what follows.
+/// Ends every token of an organization, but for what had run out a day before its log ends, and makes everything that its
+/// directories say wait for them; how many tokens ended. Stored access is stale from here on, so a check refuses at once; [`bring_in_step`] stores what follows.
 ///
 /// Its event says which log ends here: whoever kept a head of that one tells by it that a backup was restored, and that nobody
 /// wrote another log in its place without saying so.
@@ -70,7 +70,10 @@ pub fn revive_nobody(
     let replaced =
         replaced.map(|head| json!({ "number": head.number, "link": head.link, "at": head.at.rfc3339() }));
     let event = EventDraft::new(Action::BackupRestored, id).with(json!({ "replaced": replaced }));
-    let end = TokenChange::ended(TokenSet::OfOrganization, TokenEnd::Restored, moment.now);
+    // By the backup's own log: the clock of the machine that it is restored on may be ahead, and set right afterwards.
+    let head = portcullis_store::audit::head(tx, id)?;
+    let until = head.map_or(Timestamp::EPOCH, |head| head.at).min(moment.now);
+    let end = TokenChange::ended(TokenSet::OfOrganization(until), TokenEnd::Restored, moment.now);
     let plan = Plan::because(id, Cause::system()).then_all(
         event,
         vec![

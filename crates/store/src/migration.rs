@@ -74,6 +74,7 @@ const MIGRATIONS: &[Migration] = steps! {
     "0035" "standard_urns",
     "0036" "chosen_below",
     "0037" "confined",
+    "0038" "run_out",
 };
 
 /// Where the steps lead: the whole of a database, for whoever makes one or reads it.

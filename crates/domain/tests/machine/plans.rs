@@ -40,7 +40,7 @@ fn a_suspension_and_an_end_lessen_and_a_coming_does_not() {
         plan().then(draft(), MembershipChange::SetSuspended(member(1), Some((NOW, Rank::OWNER)))).lessens()
     );
     assert!(!plan().then(draft(), MembershipChange::Join(member(1), NOW)).lessens());
-    let end = TokenChange::ended(TokenSet::OfOrganization, TokenEnd::Restored, NOW);
+    let end = TokenChange::ended(TokenSet::OfOrganization(NOW), TokenEnd::Restored, NOW);
     let both = plan().then(draft(), MembershipChange::Join(member(1), NOW)).then(draft(), end);
     assert!(both.lessens());
     assert_eq!(changes(&both).len(), 2);

@@ -94,14 +94,16 @@ pub(crate) enum Left {
     All,
     /// More people; those who wait, after this directory user, and those whom claims govern, after this member.
     After(String),
+    /// Tokens, of which some have ended; and whoever came meanwhile, behind where that was.
+    Tokens(String),
     /// Nothing: it is gone.
     Nothing,
 }
 
 impl Left {
-    fn after(&self) -> &str {
+    pub(crate) fn after(&self) -> &str {
         match self {
-            Self::After(after) => after,
+            Self::After(after) | Self::Tokens(after) => after,
             Self::All | Self::Nothing => "",
         }
     }
@@ -137,7 +139,7 @@ pub(crate) fn part_step(
     must_reach(tx, caller, found)?;
     let highest = directory::highest_governed(tx, found.organization, found.id)?;
     may_reach(caller, highest)?;
-    if found.kind == DirectoryKind::Claims && said != Governed::Keep {
+    if found.kind == DirectoryKind::Claims && said != Governed::Keep && !matches!(before, Left::Tokens(_)) {
         let left = hand_over_page(tx, moment, (found, after))?;
         if left != Left::Nothing {
             return Ok(left);

@@ -32,13 +32,13 @@ const TOGETHER: usize = 100;
 
 /// Where people come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+pub(crate) enum Source {
     Directory(DirectoryId),
     Connection(ConnectionId, DirectoryId),
 }
 
 impl Source {
-    const fn directory(self) -> DirectoryId {
+    pub(crate) const fn directory(self) -> DirectoryId {
         match self {
             Self::Directory(id) | Self::Connection(_, id) => id,
         }
@@ -49,7 +49,7 @@ fn cause() -> Cause {
     Cause { kind: CauseKind::Api, ..Cause::system() }
 }
 
-fn said(name: &str) -> PersonSaid {
+pub(crate) fn said(name: &str) -> PersonSaid {
     PersonSaid {
         external_id: Some(name.to_owned()),
         user_name: format!("{name}@acme.test"),
@@ -62,7 +62,7 @@ fn said(name: &str) -> PersonSaid {
     }
 }
 
-fn a_directory(bench: &Bench, organization: OrganizationId) -> Source {
+pub(crate) fn a_directory(bench: &Bench, organization: OrganizationId) -> Source {
     bench.write(move |tx, moment| {
         let wish = directory::NewDirectory {
             brake: None,
@@ -76,7 +76,7 @@ fn a_directory(bench: &Bench, organization: OrganizationId) -> Source {
     })
 }
 
-fn a_connection(bench: &Bench, organization: OrganizationId) -> Source {
+pub(crate) fn a_connection(bench: &Bench, organization: OrganizationId) -> Source {
     let around = bench.portcullis().around().clone();
     bench.write(move |tx, moment| {
         let wanted = Wanted {
@@ -134,11 +134,11 @@ fn is_allowed(bench: &Bench, organization: OrganizationId, key: &str) -> bool {
     decision == Decision::Allowed
 }
 
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-fn delete(
+pub(crate) fn delete(
     portcullis: &Portcullis,
     organization: OrganizationId,
     source: Source,

@@ -22,6 +22,7 @@ mod google;
 mod machine;
 mod recognizing;
 mod restoring;
+mod running_out;
 mod saying;
 mod sessions;
 mod signing;

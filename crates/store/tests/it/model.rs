@@ -60,7 +60,7 @@ kinds! {
     HoldUnhold, HoldSpare, HoldDrop, HoldDropKept, HoldDropMapping, HoldRelease, HoldRefuse, ConnectionCreate, ConnectionUpdate,
     ConnectionSaml, ConnectionCertificate, ConnectionKey, ConnectionOidc, ConnectionClientKey, ConnectionDelete, LinkCreate, LinkDeleteOf, LinkDelete, LinkGiveWay, LinkBelieve, MappingCreate, MappingUpdate, MappingDelete, GrantCreate,
     GrantReason, GrantEnd, GrantEndOf, AgentCreate, AgentUpdate, AgentState, AgentOwner, AgentDisable, AgentOrphan, AgentForget,
-    TokenIssue, EndOne, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndOfMemberBy, EndInvitations, EndOfOrganization,
+    TokenIssue, EndOne, EndThese, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndOfMemberBy, EndInvitations, EndOfOrganization,
     TombstoneLay, TombstoneLiftOf, TombstoneLiftNamed, TombstoneLiftSaid, TombstoneHandDown, ReceiptOpen, OutboxPut,
 }
 
@@ -157,13 +157,14 @@ fn kind_of(change: &Change) -> Kind {
         Change::Token(TokenChange::Issue(_)) => Kind::TokenIssue,
         Change::Token(TokenChange::End { set, .. }) => match set {
             TokenSet::One(_) => Kind::EndOne,
+            TokenSet::These(_) => Kind::EndThese,
             TokenSet::OfLeaver(..) => Kind::EndOfLeaver,
             TokenSet::OfAgent(_) => Kind::EndOfAgent,
             TokenSet::OfDirectory(_) => Kind::EndOfDirectory,
             TokenSet::OfConnection(_) => Kind::EndOfConnection,
             TokenSet::OfMemberBy(..) => Kind::EndOfMemberBy,
             TokenSet::InvitationsOf(_) => Kind::EndInvitations,
-            TokenSet::OfOrganization => Kind::EndOfOrganization,
+            TokenSet::OfOrganization(_) => Kind::EndOfOrganization,
         },
         Change::Tombstone(TombstoneChange::Lay { .. }) => Kind::TombstoneLay,
         Change::Tombstone(TombstoneChange::LiftOf(_)) => Kind::TombstoneLiftOf,
@@ -214,6 +215,7 @@ fn of_plan(maps: &Maps, change: &Change) -> Option<OrganizationId> {
     match change {
         Change::Token(TokenChange::End { set, .. }) => match set {
             TokenSet::One(id) => maps.tokens.get(id).map(|(token, _)| token.organization),
+            TokenSet::These(ids) => maps.tokens.get(ids.first()?).map(|(token, _)| token.organization),
             TokenSet::OfLeaver(id, _) | TokenSet::InvitationsOf(id) => {
                 maps.members.get(id).map(|member| member.organization)
             }
@@ -222,7 +224,7 @@ fn of_plan(maps: &Maps, change: &Change) -> Option<OrganizationId> {
             TokenSet::OfConnection(id) | TokenSet::OfMemberBy(_, id) => {
                 maps.connections.get(id).map(|connection| connection.organization)
             }
-            TokenSet::OfOrganization => None,
+            TokenSet::OfOrganization(_) => None,
         },
         Change::Tombstone(TombstoneChange::Lay { membership, .. }) => {
             maps.members.get(membership).map(|member| member.organization)

@@ -33,6 +33,10 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("checkup.unconfirmed_people", "asked by `doctor`, while somebody waits for it"),
     ("checkup.unsequenced", "asked by `doctor`, while somebody waits for it"),
     ("checkup.unsigned", "asked by `doctor`, while somebody waits for it"),
+    (
+        "token.acting_of_connection",
+        "what it scans is what the sessions of one connection issued, found by the index",
+    ),
     ("token.count_living", "what it scans are the 1,000 rows at most that the index gave"),
     ("token.end_of_leaver", "what it scans is what the tokens of one membership issued, found by the index"),
     (

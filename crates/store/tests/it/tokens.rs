@@ -151,7 +151,7 @@ fn each_set_ends_what_it_names_once() {
         ends(TokenSet::OfMemberBy(leaver.id, connection), &[third]);
         ends(TokenSet::OfConnection(connection), &[second]);
         ends(TokenSet::InvitationsOf(other.id), &[invitation]);
-        ends(TokenSet::OfOrganization, &[member_key]);
+        ends(TokenSet::OfOrganization(NOW), &[member_key]);
 
         // What has ended keeps its first end.
         let again = TokenChange::End {
@@ -365,7 +365,7 @@ fn whoever_was_answered_finds_what_they_took_away_counted_where_nobody_else_comm
         database.note(|tx| instance::put(tx, "note", "put")).unwrap();
         assert_eq!(counted(), before, "a note takes nothing away");
         for times in 1..=3 {
-            database.put_in(organization, end(TokenSet::OfOrganization));
+            database.put_in(organization, end(TokenSet::OfOrganization(NOW)));
             assert_eq!(counted(), before.map(|before| before + times));
         }
     });

@@ -1,5 +1,6 @@
 //! What acts: agents and tokens.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::change::{AgentChange, Change, TokenChange, TokenSet};
 use portcullis_domain::id::{AgentId, OrganizationId, TokenId};
@@ -22,7 +23,7 @@ pub(super) fn make(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId
     let end = |set: TokenSet, dice: &mut Dice| {
         let because = dice.pick(TokenEnd::ALL).unwrap();
         let receipt = receipt.filter(|_| dice.one_in(2));
-        Change::from(TokenChange::End { set, because, at: moment(dice), receipt })
+        Change::from(TokenChange::End { set, because, at: or_a_day_later(dice), receipt })
     };
     Some(match kind {
         Kind::AgentCreate => {
@@ -62,6 +63,7 @@ pub(super) fn make(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId
         Kind::AgentForget => AgentChange::Forget(member?.id).into(),
         Kind::TokenIssue => TokenChange::Issue(Box::new(issued(maps, dice, org)?)).into(),
         Kind::EndOne => end(TokenSet::One(token?.id), dice),
+        Kind::EndThese => end(TokenSet::These(maps.tokens.keys().copied().take(3).collect()), dice),
         Kind::EndOfLeaver => end(TokenSet::OfLeaver(member?.id, vec![address(dice), address(dice)]), dice),
         Kind::EndOfAgent => end(TokenSet::OfAgent(agent?.id), dice),
         Kind::EndOfDirectory => {
@@ -75,9 +77,14 @@ pub(super) fn make(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId
             end(TokenSet::OfMemberBy(member?.id, connection), dice)
         }
         Kind::EndInvitations => end(TokenSet::InvitationsOf(member?.id), dice),
-        Kind::EndOfOrganization => end(TokenSet::OfOrganization, dice),
+        Kind::EndOfOrganization => end(TokenSet::OfOrganization(or_a_day_later(dice)), dice),
         _ => return None,
     })
+}
+
+/// When what has run out at [`moment`] has, for a day or not so long.
+fn or_a_day_later(dice: &mut Dice) -> Timestamp {
+    moment(dice).plus_s(if dice.one_in(2) { 86_400 } else { 0 })
 }
 
 /// A token of any kind; what it would act as may be inactive, of another organization, or ended.

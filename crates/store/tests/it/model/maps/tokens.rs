@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::agent::AgentState;
 use portcullis_domain::change::{TokenChange, TokenSet};
 use portcullis_domain::id::{MembershipId, OrganizationId, TokenId};
@@ -72,7 +73,8 @@ impl Maps {
                 token.holder == Holder::Membership(*id) && token.connection == Some(*by)
             }
             TokenSet::InvitationsOf(id) => link && token.holder == Holder::Membership(*id),
-            TokenSet::OfOrganization => true,
+            TokenSet::These(ids) => ids.contains(&token.id),
+            TokenSet::OfOrganization(_) => true,
         }
     }
 
@@ -91,8 +93,15 @@ impl Maps {
         let by_leaver = self.issued_by_tokens_of(set);
         for (token, ended) in self.tokens.values_mut() {
             let is_in = Self::is_in(set, token) || by_leaver.contains(&token.id);
-            let by_receipt = matches!(set, TokenSet::OfLeaver(..) | TokenSet::OfAgent(_));
-            let ran_out = by_receipt && token.expires_at.is_some_and(|end| end <= *at);
+            let for_s = |at: Timestamp, seconds: i64| {
+                token.expires_at.is_some_and(|end| at.micros() - end.micros() >= seconds * 1_000_000)
+            };
+            let ran_out = match set {
+                TokenSet::OfLeaver(..) | TokenSet::OfAgent(_) => for_s(*at, 0),
+                TokenSet::OfConnection(_) | TokenSet::OfMemberBy(..) => for_s(*at, 86_400),
+                TokenSet::OfOrganization(at) => for_s(*at, 86_400),
+                _ => false,
+            };
             if ended.is_none() && token.organization == organization && is_in && !ran_out {
                 *ended = Some((*at, *because));
                 over.push(token.id);
