@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use portcullis_domain::organization::Organization;
@@ -327,7 +328,8 @@ fn look_inside(settings: &Settings, store: &Store, report: &mut Report) -> Resul
     look_at_mark(settings, store, report)?;
     let now = SystemClock.now();
     let (late, soon) = (now.plus_s(-LATE_S), now.plus_s(SOON_S));
-    let found = store.read_blocking(move |tx| checkup::look(tx, late, soon))?;
+    let unread = now.plus_s(-unread_s(settings.google_full_poll));
+    let found = store.read_blocking(move |tx| checkup::look(tx, late, soon, unread))?;
     must_be_none(&found, report);
     waits(&found, now, report);
     let dropped = now.plus_s(-KEPT_S - MAX_OVERDUE_S);
@@ -342,6 +344,13 @@ fn look_inside(settings: &Settings, store: &Store, report: &mut Report) -> Resul
     look_at_root_token(settings, store, report)?;
     look_at_postgres(store, report)?;
     look_at_logs(store, report)
+}
+
+/// Seconds after which a directory that is read so often should have been: a poll of a large company takes a while, and one that
+/// failed, or two, is made again.
+fn unread_s(every: Duration) -> i64 {
+    const MIN_S: i64 = 3_600;
+    i64::try_from(every.as_secs()).unwrap_or(i64::MAX).saturating_mul(3).max(MIN_S)
 }
 
 fn look_at_postgres(store: &Store, report: &mut Report) -> Result<(), ServiceError> {
@@ -487,6 +496,18 @@ fn waits_for_somebody(found: &Checkup, report: &mut Report) {
             "directories had a call refused within the last day that its provider cannot mend by itself",
             "read `last_refusal` of `GET …/directories/{directory}`, and its trace by the `request_id`: one person of whom the \
              directory has not told blocks a whole group",
+        ),
+        (
+            Code::DirectoryUnread,
+            found.unread,
+            "directories of Google Workspace have not been read whole for three intervals: whoever left there is still here",
+            "read `GET …/directories/{directory}/sync`; where consent was withdrawn, somebody gives it anew",
+        ),
+        (
+            Code::MetadataUnread,
+            found.metadata_unread,
+            "SAML connections have not had their metadata read for three days: a new certificate would not be known",
+            "read `GET …/connections/{connection}`, which says why",
         ),
     ];
     for (code, count, what, remedy) in people {

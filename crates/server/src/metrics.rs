@@ -114,6 +114,14 @@ const METRICS: &[Metric] = &[
         labels: &["whose", "within_days"],
         meaning: "Certificates of SAML connections in use that run out within so many days",
     },
+    gauge(
+        "portcullis_google_oldest_success_time_seconds",
+        "When the directory of Google Workspace was read whole that was read longest ago, in seconds since the epoch",
+    ),
+    gauge(
+        "portcullis_saml_metadata_oldest_success_time_seconds",
+        "When the metadata of SAML connections was read that was read longest ago, in seconds since the epoch",
+    ),
     gauge("portcullis_traces_dropped", "Traces that were dropped since the start"),
     gauge("process_resident_memory_bytes", "Resident memory of the process"),
     gauge("process_start_time_seconds", "When the process started, in seconds since the epoch"),
@@ -195,6 +203,13 @@ pub fn traces_dropped(dropped: f64) {
 /// How many audit events wait for their place in the chain.
 pub fn unsequenced_events(waiting: f64) {
     metrics::gauge!("portcullis_audit_unsequenced_events").set(waiting);
+}
+
+/// When the directory of Google Workspace, and the metadata, was read that was read longest ago, in seconds since the epoch;
+/// not a number where there is none.
+pub fn oldest_successes(directory: f64, metadata: f64) {
+    metrics::gauge!("portcullis_google_oldest_success_time_seconds").set(directory);
+    metrics::gauge!("portcullis_saml_metadata_oldest_success_time_seconds").set(metadata);
 }
 
 /// What renders a scrape.

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
-use portcullis_domain::Clock;
+use portcullis_domain::{Clock, Timestamp};
 use portcullis_service::fetch::Fetch;
 use portcullis_service::google::Polling;
 use portcullis_service::sealing::SealingKey;
 use portcullis_service::{Insecure, Limits, Portcullis, Surroundings, first_owner};
 use portcullis_store::lease::{self as stored, Lease};
-use portcullis_store::{Priority, Store, StoreError, audit, instance, migration};
+use portcullis_store::{Priority, Store, StoreError, audit, google, instance, migration, saml_refresh};
 use portcullis_web::edge::EdgeSettings;
 use portcullis_web::pace::Pace;
 use portcullis_web::{App, router};
@@ -443,7 +443,19 @@ async fn measure(product: &Portcullis) {
     metrics::traces_dropped(product.traces().dropped() as f64);
     match product.read(|tx, _| Ok(audit::count_waiting(tx)?)).await {
         Ok(waiting) => metrics::unsequenced_events(waiting as f64),
-        Err(error) => tracing::warn!(error.message = %error, "the sequencer's backlog was not counted"),
+        Err(error) => {
+            // What was counted last says nothing of now.
+            metrics::unsequenced_events(f64::NAN);
+            tracing::warn!(error.message = %error, "the sequencer's backlog was not counted");
+        }
+    }
+    let seconds = |at: Option<Timestamp>| at.map_or(f64::NAN, |at| at.seconds() as f64);
+    match product.read(|tx, _| Ok((google::oldest_success(tx)?, saml_refresh::oldest_success(tx)?))).await {
+        Ok((directory, metadata)) => metrics::oldest_successes(seconds(directory), seconds(metadata)),
+        Err(error) => {
+            metrics::oldest_successes(f64::NAN, f64::NAN);
+            tracing::warn!(error.message = %error, "what was read longest ago was not looked for");
+        }
     }
 }
 

@@ -89,6 +89,18 @@ const REFUSED: Statement = Statement::read(
     "checkup.refused",
     "SELECT COUNT(*) FROM directory_refusals WHERE code <> 'above_brake' AND refused_at >= $1",
 );
+// One that was never read since it was made is as old as that. Consent that was withdrawn keeps it from being due at all.
+const UNREAD: Statement = Statement::read(
+    "checkup.unread",
+    "SELECT COUNT(*) FROM google_sources s JOIN directories d ON d.id = s.directory \
+     JOIN organizations o ON o.id = s.organization AND o.deleted_at IS NULL \
+     LEFT JOIN google_polls p ON p.directory = s.directory WHERE COALESCE(p.full_succeeded_at, d.created_at) < $1",
+);
+const METADATA_UNREAD: Statement = Statement::read(
+    "checkup.metadata_unread",
+    "SELECT COUNT(*) FROM saml_refreshes r JOIN saml_sources s ON s.connection = r.connection \
+     JOIN organizations o ON o.id = s.organization AND o.deleted_at IS NULL WHERE COALESCE(r.succeeded_at, 0) < $1",
+);
 const OWNERLESS: Statement = Statement::read(
     "checkup.ownerless",
     concat!(
@@ -105,6 +117,8 @@ const SETTING_POSTGRES: Statement =
 
 /// Seconds of a day: a provider that is refused tries again within it.
 const DAY_S: i64 = 24 * 3_600;
+/// Seconds after which metadata that is read each day should have been read: one failure, or two, mends itself.
+const METADATA_UNREAD_S: i64 = 3 * DAY_S;
 /// Seconds before its end at which a certificate is told: it takes people at two companies to change one.
 const CERTIFICATE_SOON_S: i64 = 30 * 24 * 3_600;
 
@@ -124,6 +138,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &HELD,
     &ABOVE_BRAKE,
     &REFUSED,
+    &UNREAD,
+    &METADATA_UNREAD,
     &OWNERLESS,
     &NEWEST,
 ];
@@ -161,6 +177,10 @@ pub struct Checkup {
     pub above_brake: i64,
     /// Directories whose last refused call is of the last day.
     pub refused: i64,
+    /// Directories of Google Workspace that were not read whole since the third given moment.
+    pub unread: i64,
+    /// SAML connections whose metadata was not read for three days.
+    pub metadata_unread: i64,
     /// Organizations whose last owner left, and where nobody can sign in as owner since.
     pub ownerless: i64,
     /// When the newest event was written.
@@ -168,11 +188,16 @@ pub struct Checkup {
 }
 
 /// Looks at a database. What should be done at once is late if it is older than `late`; a SCIM token runs out soon if
-/// it does before `soon`.
+/// it does before `soon`; a directory that we read has not been for too long if it was not since `unread`.
 ///
 /// # Errors
 /// [`StoreError`] from the driver or an undecodable row.
-pub fn look(tx: &mut Tx<'_>, late: Timestamp, soon: Timestamp) -> Result<Checkup, StoreError> {
+pub fn look(
+    tx: &mut Tx<'_>,
+    late: Timestamp,
+    soon: Timestamp,
+    unread: Timestamp,
+) -> Result<Checkup, StoreError> {
     let mut count = |statement, params: &[_]| tx.row(statement, params)?.map_or(Ok(0), |row| row.int(0));
     let mut found = Checkup {
         unsequenced: count(&UNSEQUENCED, params![late])?,
@@ -190,6 +215,8 @@ pub fn look(tx: &mut Tx<'_>, late: Timestamp, soon: Timestamp) -> Result<Checkup
         held: count(&HELD, params![])?,
         above_brake: count(&ABOVE_BRAKE, params![late.plus_s(-WINDOW_H * HOUR_S)])?,
         refused: count(&REFUSED, params![late.plus_s(-DAY_S)])?,
+        unread: count(&UNREAD, params![unread])?,
+        metadata_unread: count(&METADATA_UNREAD, params![late.plus_s(-METADATA_UNREAD_S)])?,
         ownerless: count(&OWNERLESS, params![])?,
         newest: None,
     };

@@ -89,6 +89,13 @@ const DUE: Statement = Statement::read(
      WHERE due_at <= $1 AND leased_until <= $2 AND (asked_by <> 'consent' OR refresh_sealed IS NOT NULL) \
      ORDER BY due_at LIMIT $3",
 );
+const OLDEST_SUCCESS: Statement = Statement::read(
+    "google.oldest_success",
+    "SELECT MIN(COALESCE(p.full_succeeded_at, d.created_at)) FROM google_sources s \
+     JOIN directories d ON d.id = s.directory \
+     JOIN organizations o ON o.id = s.organization AND o.deleted_at IS NULL \
+     LEFT JOIN google_polls p ON p.directory = s.directory",
+);
 const CLAIM: Statement = Statement::note(
     "google.claim",
     "UPDATE google_polls SET run = $2, leased_until = $3, kind = $4, phase = 'reading', progress = '{}', \
@@ -151,6 +158,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &FORGET,
     &POLL,
     &DUE,
+    &OLDEST_SUCCESS,
     &CLAIM,
     &KEEP,
     &FINISH,
@@ -436,6 +444,15 @@ pub fn due(
     let clock = tx.database_now()?;
     let rows = tx.rows(&DUE, params![now, clock, limit])?;
     rows.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
+}
+
+/// When the directory was read whole that was read longest ago of all, whether or not it is due; `None` where there is none.
+/// One that was never read is as old as it is.
+///
+/// # Errors
+/// As [`source`].
+pub fn oldest_success(tx: &mut Tx<'_>) -> Result<Option<Timestamp>, StoreError> {
+    Ok(tx.row(&OLDEST_SUCCESS, params![])?.map(|row| row.opt_at(0)).transpose()?.flatten())
 }
 
 /// Takes a directory's polls for a run, for `lease_s` seconds; whether nobody else has them.

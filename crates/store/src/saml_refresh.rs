@@ -25,6 +25,11 @@ const DUE: Statement = Statement::read(
      JOIN organizations o ON o.id = s.organization AND o.deleted_at IS NULL \
      WHERE r.due_at <= $1 ORDER BY r.due_at LIMIT $2",
 );
+const OLDEST_SUCCESS: Statement = Statement::read(
+    "saml_refresh.oldest_success",
+    "SELECT MIN(r.succeeded_at) FROM saml_refreshes r JOIN saml_sources s ON s.connection = r.connection \
+     JOIN organizations o ON o.id = s.organization AND o.deleted_at IS NULL",
+);
 const CLAIM: Statement = Statement::note(
     "saml_refresh.claim",
     "UPDATE saml_refreshes SET due_at = $3, asked_at = $2 \
@@ -38,7 +43,7 @@ const FINISH: Statement = Statement::note(
 const FORGET: Statement =
     Statement::note("saml_refresh.forget", "DELETE FROM saml_refreshes WHERE connection = $1");
 
-pub(crate) const ALL: &[&Statement] = &[&BEGIN, &FIND, &DUE, &CLAIM, &FINISH, &FORGET];
+pub(crate) const ALL: &[&Statement] = &[&BEGIN, &FIND, &DUE, &OLDEST_SUCCESS, &CLAIM, &FINISH, &FORGET];
 
 /// How the reading of a connection's metadata stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +108,14 @@ pub fn due(
 ) -> Result<Vec<(ConnectionId, OrganizationId)>, StoreError> {
     let rows = tx.rows(&DUE, params![now, limit])?;
     rows.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
+}
+
+/// When the metadata was read that was read longest ago of all; `None` where none is read from anywhere.
+///
+/// # Errors
+/// As [`begin`].
+pub fn oldest_success(tx: &mut Tx<'_>) -> Result<Option<Timestamp>, StoreError> {
+    Ok(tx.row(&OLDEST_SUCCESS, params![])?.map(|row| row.opt_at(0)).transpose()?.flatten())
 }
 
 /// Takes the reading of a connection's metadata for whoever asks, unless it was tried after `not_since`; meanwhile it

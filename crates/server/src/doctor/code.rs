@@ -97,6 +97,10 @@ codes! {
     AboveBrake = "above_brake",
     /// Calls of a directory are refused.
     CallsRefused = "calls_refused",
+    /// A directory of Google Workspace is not read.
+    DirectoryUnread = "directory_unread",
+    /// The metadata of a SAML connection is not read.
+    MetadataUnread = "metadata_unread",
     /// Messages that nobody takes are not dropped.
     OutboxBacklog = "outbox_backlog",
     /// There is an owner, and the root token lies in its file.

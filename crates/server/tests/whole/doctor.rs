@@ -306,6 +306,36 @@ const FAULTS: &[Fault] = &[
         },
     },
     Fault {
+        code: Code::DirectoryUnread,
+        is_error: false,
+        plant: |data| {
+            // Consent that was withdrawn: no poll is due, so none fails.
+            let columns = "directory, organization, customer, asked_by, updated_at";
+            sql(
+                data,
+                &format!(
+                    "INSERT INTO google_sources ({columns}) SELECT id, organization, 'my_customer', 'consent', 1 FROM directories LIMIT 1"
+                ),
+            );
+            sql(data, "UPDATE directories SET created_at = 1");
+        },
+    },
+    Fault {
+        code: Code::MetadataUnread,
+        is_error: false,
+        plant: |data| {
+            sql(
+                data,
+                "INSERT INTO saml_sources (connection, organization, metadata_url, provider, settings, updated_at) \
+                 SELECT id, organization, 'https://idp.test/metadata', '{}', '{}', 1 FROM connections LIMIT 1",
+            );
+            sql(
+                data,
+                "INSERT INTO saml_refreshes (connection, due_at, succeeded_at, failures) SELECT id, 1, 1, 9 FROM connections LIMIT 1",
+            );
+        },
+    },
+    Fault {
         code: Code::AboveBrake,
         is_error: false,
         plant: |data| {

@@ -34,6 +34,13 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("checkup.unsequenced", "asked by `doctor`, while somebody waits for it"),
     ("checkup.unsigned", "asked by `doctor`, while somebody waits for it"),
     (
+        "checkup.unread",
+        "one row a directory of Google Workspace; asked by `doctor`, while somebody waits for it",
+    ),
+    ("checkup.metadata_unread", "one row a connection; asked by `doctor`, while somebody waits for it"),
+    ("google.oldest_success", "one row a directory of Google Workspace, every ten seconds"),
+    ("saml_refresh.oldest_success", "one row a connection of SAML, every ten seconds"),
+    (
         "token.acting_of_connection",
         "what it scans is what the sessions of one connection issued, found by the index",
     ),

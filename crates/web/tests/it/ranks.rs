@@ -404,7 +404,9 @@ async fn a_token_seen_by_somebody_below_those_whom_it_lets_in_is_told_of() {
     let carol = person(&scene.bench, scene.owner.organization, directory(&made), "carol@acme.test");
     let grants = "/api/v1/organizations/acme/grants";
     let grant = |member: String, role: &str| json!({ "member": member, "role": role, "reason": "moved" });
-    let found = || scene.bench.write(|tx, moment| Ok(checkup::look(tx, moment.now, moment.now)?.outgrown));
+    let found = || {
+        scene.bench.write(|tx, moment| Ok(checkup::look(tx, moment.now, moment.now, moment.now)?.outgrown))
+    };
     scene.made(grants, grant(carol.membership.to_string(), "lead")).await;
     scene.made(grants, grant(head.membership.to_string(), "member")).await;
     assert_eq!(found(), 0, "a head stands above a lead");

@@ -119,7 +119,8 @@ async fn what_had_run_out_before_somebody_left_is_named_neither_as_ended_nor_as_
         let ends = format!("{ACME}/audit-events?target={key}&action=token.ended");
         let (_, page) = scene.root("GET", &ends, Value::Null).await;
         assert_eq!(page["items"].as_array().unwrap().len(), usize::from(acts), "{page}");
-        let found = scene.bench.write(|tx, moment| Ok(checkup::look(tx, moment.now, moment.now)?));
+        let found =
+            scene.bench.write(|tx, moment| Ok(checkup::look(tx, moment.now, moment.now, moment.now)?));
         assert_eq!(
             (found.alive, found.alive_seen),
             (0, 0),
