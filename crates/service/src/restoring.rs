@@ -26,7 +26,7 @@ use portcullis_store::audit::Head;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::{self, MembershipFilter};
 use portcullis_store::tombstone::{self, Laid};
-use portcullis_store::{Tx, directory, instance, organization};
+use portcullis_store::{Tx, directory, hold, instance, organization};
 use serde_json::json;
 
 use crate::access::off_board_member;
@@ -131,12 +131,17 @@ pub fn since(
     people: &[MembershipId],
     now: Timestamp,
 ) -> Result<Vec<Since>, ServiceError> {
+    // Who waits there has been said nothing of since another restore, or since other claims are read.
+    let waiting = membership::unconfirmed(tx, organization, people)?;
     let mut all = Vec::with_capacity(people.len());
     for id in people {
         // As it is now: what was said there last may not have been stored yet.
         all.push(match crate::membership::find(tx, organization, *id, now) {
             Err(ServiceError::NotFound(Noun::Member)) => Since::Unknown,
-            found => became(&found?),
+            found => match became(&found?) {
+                Since::KeptOut if waiting.contains(id) && !hold::holds_end(tx, *id)? => Since::Stayed,
+                became => became,
+            },
         });
     }
     Ok(all)

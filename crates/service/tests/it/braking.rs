@@ -19,6 +19,7 @@ use portcullis_service::grant::{self, NewGrant, Vouching};
 use portcullis_service::hold::{self, Decision as Decided};
 use portcullis_service::organization::named;
 use portcullis_service::provisioning::{self, GroupSaid, MembersSaid};
+use portcullis_service::restoring::Since;
 use portcullis_service::{mapping, restoring};
 use portcullis_store::hold::{HoldFilter, HoldView};
 use portcullis_testkit::Bench;
@@ -365,6 +366,9 @@ fn a_restore_waits_for_the_directory_and_releases_nobody() {
             restoring::bring_in_step(tx, moment, &organization).map(|_| ())
         });
         assert_eq!(company.holds()[0].waiting, 3, "nothing was said of them");
+        let (organization, held) = (company.place.organization, company.people[40].member);
+        let became = bench.write(move |tx, moment| restoring::since(tx, organization, &[held], moment.now));
+        assert_eq!(became, [Since::KeptOut], "another restore hears of a hold, too");
         bench.clock.pass_s(25 * 3600);
         // Confirmed, and still in no group: that was held, and nobody has decided.
         say_active(bench, &company.place, company.people[40].user, true);

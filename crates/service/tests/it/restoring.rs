@@ -4,16 +4,19 @@ use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::audit::Action;
 use portcullis_domain::cause::Cause;
 use portcullis_domain::evaluation::Decision;
+use portcullis_domain::id::{OrganizationId, RequestId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::token::{Holder, ShownTo, TokenKind};
 use portcullis_service::access::off_board_member;
 use portcullis_service::organization::named;
-use portcullis_service::restoring::{Since, Waits};
+use portcullis_service::provisioning::{self, Speaker};
+use portcullis_service::restoring::{Since, Taken, Waits};
 use portcullis_service::{restoring, scim};
 use portcullis_store::audit::AuditFilter;
 use portcullis_store::{checkup, directory_user, instance};
 use portcullis_testkit::Bench;
 
+use crate::deleting::{Source, a_connection, a_directory, said};
 use crate::thread::{Place, agent, decision, key, leave_group, place, provision, say_active, state};
 
 /// How many tokens that ended.
@@ -160,4 +163,27 @@ fn nobody_waits_for_whoever_ended_before_the_backup_though_their_directory_goes_
     store_it(&bench);
     let found = bench.write(|tx, moment| Ok(checkup::look(tx, moment.now, moment.now)?.unconfirmed_people));
     assert_eq!(found, 1, "bob waits, ada ended");
+}
+
+#[test]
+fn whoever_waits_since_one_restore_is_suspended_by_nobodys_order_at_the_next() {
+    let makes: [fn(&Bench, OrganizationId) -> Source; 2] = [a_directory, a_connection];
+    let benches = || [Some(Bench::sqlite()), Bench::postgres()].into_iter().flatten();
+    for (make, bench) in makes.into_iter().flat_map(|make| benches().map(move |bench| (make, bench))) {
+        let organization = bench.organization("acme");
+        let of = make(&bench, organization).directory();
+        let ada = bench.write(move |tx, moment| {
+            let request = RequestId::fresh(moment.now, &mut moment.random);
+            let speaker = Speaker::scim(organization, of, request);
+            Ok(provisioning::create_user(tx, moment, speaker, &said("ada"))?.membership)
+        });
+        restore(&bench);
+        store_it(&bench);
+        let became = bench.write(move |tx, moment| restoring::since(tx, organization, &[ada], moment.now));
+        assert_eq!(became, [Since::Stayed], "nothing was said of her");
+        // The same file once more, in the place of what the first restore made of it.
+        let taken = bench
+            .write(move |tx, moment| restoring::carry_over(tx, moment, organization, &[(ada, became[0])]));
+        assert_eq!(taken, Taken::default());
+    }
 }
