@@ -105,7 +105,7 @@ fn keeps_apart(tx: &mut Tx<'_>, of: &Mapping) -> Result<bool, ServiceError> {
     if of.gives.environment.as_ref().is_none_or(|given| *given == production) {
         return Ok(false);
     }
-    let directory = directory::find(tx, of.organization, &of.directory.to_string())?;
+    let directory = directory::find(tx, of.organization, of.directory)?;
     Ok(directory.default_role.is_some()
         || mapping::is_any_without_environment(tx, of.organization, of.directory)?)
 }

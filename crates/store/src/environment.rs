@@ -119,8 +119,8 @@ pub fn list(
     tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?.iter().map(read).collect()
 }
 
-/// The id of a mapping, of a connection, of an agent that is not disabled or of a token that has not ended and names it; `None` if
-/// nothing does.
+/// The id of a mapping, of a connection, of an agent that is not disabled or of a token that has not ended and names it; `None`
+/// if nothing does.
 ///
 /// # Errors
 /// As [`find`].
