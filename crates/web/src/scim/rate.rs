@@ -69,11 +69,11 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// What has come back since.
+    /// What has come back since; from where the clock stands, as one that was set back would be waited for otherwise.
     fn refilled(self, pace: Pace, now: Timestamp) -> Self {
         let passed_us = (now.micros() - self.at.micros()).clamp(0, CALL * 60);
         let left = (self.left + passed_us * pace.a_second).min(pace.at_once * CALL);
-        Self { left, at: now.max(self.at) }
+        Self { left, at: now }
     }
 }
 

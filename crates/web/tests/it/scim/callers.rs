@@ -252,6 +252,21 @@ fn an_import_takes_what_the_machine_gives_while_no_other_directory_calls() {
     assert!(too_fast <= 10 * MAX_CALLS_ALONE + MAX_CALLS_AT_ONCE, "{too_fast}: alone, and still a limit");
 }
 
+#[test]
+fn a_clock_that_is_set_back_leaves_a_directory_what_comes_back_from_then_on() {
+    let rates = Rates::default();
+    let one: DirectoryId = "dir_00000000000000000000000000000001".parse().unwrap();
+    let at = |seconds: i64| Timestamp::from_seconds(1_000_000 + seconds);
+    let taken = |at: Timestamp| (0..2 * MAX_CALLS_AT_ONCE).filter(|_| rates.count(one, at).is_ok()).count();
+    let most = usize::try_from(MAX_CALLS_AT_ONCE).unwrap();
+    assert_eq!(taken(at(3_600)), most);
+    assert_eq!(taken(at(0)), 0, "a step back brings nothing");
+    assert_eq!(taken(at(10)), most, "ten seconds later all of it is back");
+    assert!(rates.count_operations(one, 200_000, at(3_600)).is_ok());
+    assert_eq!(rates.count_operations(one, 1, at(0)), Err(1));
+    assert_eq!(rates.count_operations(one, 1_000, at(10)), Ok(()));
+}
+
 #[tokio::test]
 async fn a_client_that_calls_too_fast_is_answered_429_with_retry_after() {
     let idp = Provider::new();
