@@ -33,7 +33,9 @@ impl RootReads {
     /// Of which of these a read leaves an event.
     fn news(&self, organizations: &[OrganizationId], now: Timestamp) -> Vec<OrganizationId> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = |id: &&OrganizationId| last.get(*id).is_none_or(|at| now >= at.plus_s(GRAIN_S));
+        // What was read after now, by a clock that has been set back since, was not read within the minute.
+        let is_known = |at: &Timestamp| *at <= now && now < at.plus_s(GRAIN_S);
+        let is_news = |id: &&OrganizationId| !last.get(*id).is_some_and(is_known);
         organizations.iter().filter(is_news).copied().collect()
     }
 

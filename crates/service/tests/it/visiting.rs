@@ -77,4 +77,19 @@ async fn a_read_by_the_root_token_that_could_not_be_noted_is_refused_and_noted_w
     })
     .await;
     assert_eq!(noted(), 1, "two at once are one minute's");
+    for (back_s, after, why) in [
+        (-3_600, 2, "the minute of a clock that has been set back is over"),
+        (59, 2, "the minute of that one"),
+        (1, 3, "it is over"),
+    ] {
+        bench.clock.pass_s(back_s);
+        let as_of = bench.portcullis().read(|tx, _| AsOf::read(tx, Timestamp::EPOCH)).await.unwrap();
+        let now = Proof { presented: ROOT_TOKEN.to_owned().into(), who: Who::Caller(Caller::Root), as_of };
+        proof::beside(async {
+            proof::keep(now);
+            assert_eq!(read(bench.portcullis()).await, Ok(()));
+        })
+        .await;
+        assert_eq!(noted(), after, "{why}");
+    }
 }
