@@ -317,7 +317,8 @@ async fn list(
         let beside = Beside::of(tx, organization, &ids)?;
         Ok((page, beside))
     };
-    let (page, mut beside) = app.portcullis().read(read).await?;
+    // Narrowed by state or role it walks everybody, leavers too.
+    let (page, mut beside) = app.portcullis().read_apart(read).await?;
     let with = |member: &Membership| Member::with(member, &mut beside);
     Ok(Json(Page {
         items: page.items.iter().map(with).collect(),
