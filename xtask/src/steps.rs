@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 52] = [
+pub(crate) const ON_BOTH: [&str; 53] = [
     "access::",
     "agents::",
     "brought::",

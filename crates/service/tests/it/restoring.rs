@@ -161,7 +161,8 @@ fn nobody_waits_for_whoever_ended_before_the_backup_though_their_directory_goes_
     });
     restore(&bench);
     store_it(&bench);
-    let found = bench.write(|tx, moment| Ok(checkup::look(tx, moment.now, moment.now)?.unconfirmed_people));
+    let found = bench
+        .write(|tx, moment| Ok(checkup::look(tx, moment.now, moment.now, moment.now)?.unconfirmed_people));
     assert_eq!(found, 1, "bob waits, ada ended");
 }
 

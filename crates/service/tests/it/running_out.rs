@@ -31,24 +31,18 @@ fn sessions(bench: &Bench, of: &Persona, by: Option<ConnectionId>, lives: &[i64]
         let mut all = Vec::new();
         for life_s in &lives {
             let token = Token {
-                id: TokenId::fresh(moment.now, &mut moment.random),
-                organization,
-                kind: TokenKind::Session,
-                holder,
-                parent: None,
-                shown_to: ShownTo::Bearer,
-                secret: TokenSecret::fresh(TokenKind::Session, &mut moment.random).hash(),
-                name: String::new(),
                 environment: Some(Slug::production()),
-                scopes: vec![],
                 connection: by,
                 subject: by.map(|_| "somebody".to_owned()),
-                believed_up_to: Rank::ROOT,
-                address_key: None,
-                issued_at: moment.now,
                 expires_at: Some(moment.now.plus_s(*life_s)),
-                max_idle_s: None,
-                ended: None,
+                ..Token::new(
+                    TokenId::fresh(moment.now, &mut moment.random),
+                    organization,
+                    (TokenKind::Session, holder),
+                    (ShownTo::Bearer, Rank::ROOT),
+                    TokenSecret::fresh(TokenKind::Session, &mut moment.random).hash(),
+                    moment.now,
+                )
             };
             all.push(token);
         }
@@ -70,7 +64,7 @@ fn have_ended(bench: &Bench, organization: OrganizationId, ids: &[TokenId]) -> V
 }
 
 fn events(bench: &Bench, organization: OrganizationId, action: Action) -> usize {
-    let filter = AuditFilter { action: Some(action), ..AuditFilter::default() };
+    let filter = AuditFilter { action: action.as_str().to_owned(), ..AuditFilter::default() };
     bench.write(move |tx, _| Ok(list_page(tx, organization, &filter, "", 10_000)?.len()))
 }
 

@@ -24,7 +24,7 @@ use portcullis_service::caller::{ROOT_TOKEN_HASH, authenticate};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::member_key::{self, NewKey};
 use portcullis_service::proof::{self, AsOf, Proof, Who};
-use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
+use portcullis_service::provisioning::{self, GroupSaid, MembersSaid, PersonSaid, Speaker};
 use portcullis_service::rules::after_rule_change;
 use portcullis_service::{Moment, ServiceError, audit_export, organization};
 use portcullis_store::audit::AuditFilter;
@@ -101,7 +101,7 @@ pub(crate) fn provision(bench: &Bench, place: &Place, name: &'static str) -> (Di
     bench.write(move |tx, moment| {
         let speaker = speaker(moment, organization, directory);
         let user = provisioning::create_user(tx, moment, speaker, &said(name))?;
-        let add = [GroupSaid::AddMembers(vec![user.id])];
+        let add = [GroupSaid::Members(MembersSaid::Add(vec![user.id]))];
         provisioning::change_group(tx, moment, speaker, group, &add)?;
         Ok((user.id, user.membership))
     })
@@ -194,7 +194,13 @@ pub(crate) fn leave_group(bench: &Bench, place: &Place, user: DirectoryUserId) {
     let (organization, directory, group) = (place.organization, place.directory, place.group);
     bench.write(move |tx, moment| {
         let speaker = speaker(moment, organization, directory);
-        provisioning::change_group(tx, moment, speaker, group, &[GroupSaid::RemoveMembers(vec![user])])?;
+        provisioning::change_group(
+            tx,
+            moment,
+            speaker,
+            group,
+            &[GroupSaid::Members(MembersSaid::Remove(vec![user]))],
+        )?;
         Ok(())
     });
 }
@@ -340,7 +346,13 @@ async fn saying_the_same_again_writes_nothing() {
     let (directory, group) = (place.directory, place.group);
     bench.write(move |tx, moment| {
         let speaker = speaker(moment, organization, directory);
-        provisioning::change_group(tx, moment, speaker, group, &[GroupSaid::ReplaceMembers(vec![user])])?;
+        provisioning::change_group(
+            tx,
+            moment,
+            speaker,
+            group,
+            &[GroupSaid::Members(MembersSaid::Replace(vec![user]))],
+        )?;
         Ok(())
     });
     assert_eq!(count(&bench), before);

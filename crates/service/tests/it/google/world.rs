@@ -11,6 +11,7 @@ use portcullis_domain::brake::Brake;
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{AgentChange, MappingChange};
 use portcullis_domain::evaluation::Decision;
+use portcullis_domain::google::PollKind;
 use portcullis_domain::id::{AgentId, DirectoryId, MappingId, MembershipId, OrganizationId};
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
 use portcullis_domain::membership::{Membership, MembershipState};
@@ -309,7 +310,7 @@ impl World {
     pub(crate) async fn full(&self) -> Poll {
         self.bench.clock.pass_s(1000);
         let poll = self.poll().await;
-        assert_eq!(poll.kind, "full");
+        assert_eq!(poll.kind, PollKind::Full);
         poll
     }
 
@@ -317,7 +318,7 @@ impl World {
     pub(crate) async fn fast(&self) -> Poll {
         self.bench.clock.pass_s(61);
         let poll = self.poll().await;
-        assert_eq!(poll.kind, "fast");
+        assert_eq!(poll.kind, PollKind::Fast);
         poll
     }
 

@@ -336,13 +336,12 @@ impl World {
     }
 
     fn nesting(&self, org: usize, directory: usize, counts: bool) -> Result<Made, ServiceError> {
-        let (organization, id) =
-            (self.ids.organizations[org], self.ids.directories[org][directory].to_string());
+        let (organization, id) = (self.ids.organizations[org], self.ids.directories[org][directory]);
         let nesting = if counts { Nesting::On } else { Nesting::Off };
         let changes = DirectoryChanges { nesting: Some(nesting), ..DirectoryChanges::default() };
         self.try_write(move |tx, moment| {
             let cause = by_api(moment);
-            directory::update(tx, moment, &Caller::Root, organization, (&id, &changes), cause)?;
+            directory::update(tx, moment, &Caller::Root, organization, (id, &changes), cause)?;
             Ok(Made::Nothing)
         })
     }
@@ -398,7 +397,7 @@ impl World {
                 let organization = self.ids.organizations[model.mappings[m].org];
                 self.try_write(move |tx, moment| {
                     let cause = by_api(moment);
-                    rule::delete(tx, moment, &Caller::Root, organization, &id.to_string(), cause)?;
+                    rule::delete(tx, moment, &Caller::Root, organization, id, cause)?;
                     Ok(Made::Nothing)
                 })
             }
@@ -411,7 +410,7 @@ impl World {
                     let cause = by_api(moment);
                     let (directory, source) = (directory.clone(), source(about));
                     let changed = |was| Ok(NewMapping { directory, source, ..was });
-                    rule::update(tx, moment, &Caller::Root, organization, (&id.to_string(), changed), cause)?;
+                    rule::update(tx, moment, &Caller::Root, organization, (id, changed), cause)?;
                     Ok(Made::Nothing)
                 })
             }

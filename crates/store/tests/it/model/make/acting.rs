@@ -108,6 +108,7 @@ fn issued(maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Token> {
         parent: dice.pick(maps.tokens.keys().copied()).filter(|_| dice.one_in(3)),
         name: word(dice),
         environment: perhaps(dice, slug("production")),
+        confined_at: perhaps_at(dice),
         connection: dice.pick(maps.connections.keys().copied()).filter(|_| dice.one_in(2)),
         address_key: perhaps_address(dice),
         expires_at: perhaps_at(dice),
