@@ -156,8 +156,8 @@ async fn whatever_is_wrong_at_any_depth_is_refused_by_its_place() {
         (&directories, json!({ "settle_s": 1.5 }), "settle_s"),
         (&directories, json!({ "nested": "yes" }), "nested"),
         (&format!("{ACME}/service-keys"), json!({ "scopes": ["evaluate", 7] }), "scopes[1]"),
-        (&format!("{ACME}/service-keys"), json!({ "expires_at": "tomorrow" }), "expires_at"),
-        (&format!("{ACME}/grants"), json!({ "member": "usr_1" }), "member"),
+        (&format!("{ACME}/members/mem/keys"), json!({ "expires_at": "tomorrow" }), "expires_at"),
+        (&format!("{ACME}/agents"), json!({ "owner": "usr_1" }), "owner"),
         (&format!("{ACME}/members"), json!({ "user": "mem_1" }), "user"),
     ] {
         refused_by_field(scene.root("POST", path, body).await, "invalid_field", field);
