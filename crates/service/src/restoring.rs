@@ -53,7 +53,8 @@ pub fn head(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Option<Head
 }
 
 /// Ends every token of an organization, but for what had run out a day before its log ends, and makes everything that its
-/// directories say wait for them; how many tokens ended. Stored access is stale from here on, so a check refuses at once; [`bring_in_step`] stores what follows.
+/// directories say wait for them; how many tokens ended. Stored access is stale from here on, so a check refuses at once;
+/// [`bring_in_step`] stores what follows.
 ///
 /// Its event says which log ends here: whoever kept a head of that one tells by it that a backup was restored, and that nobody
 /// wrote another log in its place without saying so.
