@@ -287,14 +287,9 @@ pub fn update(
     let provider = provider_change(tx, (around, moment), &before, &wanted.protocol)?;
     let read_before = reads(&before);
     let old = before.connection;
-    // Another claim may say more of somebody than the one that was chosen: people edit some of their claims themselves.
-    let reads_elsewhere = wanted.directory != old.directory
-        || wanted.groups_claim != old.groups_claim
-        || wanted.claim_rules != old.claim_rules;
     // Whoever is linked comes in there from then on, in `production` with all that they may.
-    let moves = wanted.environment != old.environment;
-    let opens_elsewhere = provider.opens_elsewhere || moves;
-    if opens_elsewhere || reads_elsewhere {
+    let opens_elsewhere = provider.opens_elsewhere || wanted.environment != old.environment;
+    if opens_elsewhere || reads_elsewhere(&old, &wanted) {
         must_stand_above_automation(tx, organization, caller)?;
     }
     if old.domains.iter().any(|led| !checked.domains.contains(led)) {
@@ -355,6 +350,14 @@ pub fn update(
     }
     higher.map_or(Ok(()), |higher| higher.must_lose_nothing(tx, organization, moment.now))?;
     Ok(after)
+}
+
+/// Whether people's access comes from elsewhere: another claim may say more of somebody than the one that was chosen, as people
+/// edit some of their claims themselves.
+fn reads_elsewhere(old: &Connection, wanted: &Wanted) -> bool {
+    wanted.directory != old.directory
+        || wanted.groups_claim != old.groups_claim
+        || wanted.claim_rules != old.claim_rules
 }
 
 /// Whoever comes just in time has what the directory of the claims gives: nobody below that lets them in, or takes from
