@@ -424,8 +424,6 @@ pub enum AgentChange {
 pub enum TokenSet {
     /// That one, and those that it opened.
     One(TokenId),
-    /// Exactly these.
-    These(Vec<TokenId>),
     /// Everything that acts as the membership, agent keys and links that were shown to it, and invitations to any
     /// of its addresses; but for what has run out, which a receipt does not account for.
     OfLeaver(MembershipId, Vec<String>),
@@ -453,7 +451,7 @@ impl TokenSet {
     #[must_use]
     pub const fn spares_until(&self, at: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::One(_) | Self::These(_) | Self::OfDirectory(_) | Self::InvitationsOf(_) => None,
+            Self::One(_) | Self::OfDirectory(_) | Self::InvitationsOf(_) => None,
             // What it would act as has ended.
             Self::OfLeaver(..) | Self::OfAgent(_) => Some(at),
             Self::OfConnection(_) | Self::OfMemberBy(..) => Some(at.plus_s(-RUN_OUT_FOR_GOOD_S)),

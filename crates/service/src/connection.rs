@@ -22,8 +22,7 @@ use portcullis_domain::text::{Slug, domain_key, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_oidc::issuer;
 use portcullis_store::db::Lock;
-use portcullis_store::row::bound;
-use portcullis_store::{Tx, connection, directory, domain, environment, mapping, role, token};
+use portcullis_store::{Tx, connection, directory, domain, environment, mapping, role};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -36,7 +35,7 @@ use crate::noun::Noun;
 use crate::oidc::preset;
 use crate::organization::must_live;
 use crate::role::{must_not_outgrow, must_not_stand_above, named};
-use crate::rules::{Higher, MAX_PER_CALL, after_rule_change, listed};
+use crate::rules::{Higher, after_rule_change, listed};
 use crate::saml::key::NewKey;
 use crate::{Moment, Portcullis, ServiceError, Surroundings};
 
@@ -412,8 +411,7 @@ pub fn confirm(
     Ok(ConnectionView { connection: confirmed, ..before })
 }
 
-/// Deletes a connection, its links, its sessions and the directory of its claims, as [`directory::delete`] does one; sessions
-/// in transactions of their own, [`MAX_PER_CALL`] at a time.
+/// Deletes a connection, its links, its sessions and the directory of its claims, as [`directory::delete`] does one.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::GovernsPeople`] if its claims brought people and nothing was said of
@@ -433,12 +431,8 @@ pub async fn delete(
         may_close(tx, (organization, id), &caller)?;
         let claims = directory::find(tx, organization, found.claims_directory)?
             .ok_or(ServiceError::NotFound(Noun::Directory))?;
-        let before = left.after();
         let left = part_step(tx, moment, &caller, &claims, (people, left), cause)?;
         if left == Left::Nothing {
-            if end_some(tx, moment, &found, cause)? {
-                return Ok(Left::Tokens(before.to_owned()));
-            }
             let event = EventDraft::new(Action::ConnectionDeleted, id)
                 .about(claims.id)
                 .with(json!({ "name": found.name, "issuer": found.issuer }));
@@ -450,25 +444,6 @@ pub async fn delete(
         Ok(left)
     })
     .await
-}
-
-/// Ends as many tokens of a connection as one transaction may, if that is not all of them: each has an event, and nobody else
-/// writes meanwhile. Whether there were more.
-fn end_some(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    of: &Connection,
-    cause: Cause,
-) -> Result<bool, ServiceError> {
-    let most = bound(MAX_PER_CALL);
-    let ids = token::acting_of_connection(tx, (of.organization, of.id), moment.now, most)?;
-    if ids.len() < MAX_PER_CALL {
-        return Ok(false);
-    }
-    let event = EventDraft::new(Action::ConnectionUpdated, of.id).with(json!({ "deletion": "begun" }));
-    let end = TokenChange::ended(TokenSet::These(ids), TokenEnd::HolderDeleted, moment.now);
-    moment.apply(tx, &Plan::because(of.organization, cause).then(event, end))?;
-    Ok(true)
 }
 
 /// Where somebody with that address signs in: the connections that its proven domain is routed to.

@@ -16,7 +16,7 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
     DirectoryChange, MembershipChange, OrganizationChange, TokenChange, TokenSet, TombstoneChange,
 };
-use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::plan::Plan;
@@ -95,6 +95,8 @@ pub enum Since {
     Suspended,
     /// They were kept out by no person's order: what a directory said was held, was settling or was due.
     KeptOut,
+    /// They waited for that directory, of which nothing had been heard since another restore, or since other claims are read.
+    Waited(DirectoryId),
     /// They left.
     Left(EndedBecause),
     /// Nobody knows.
@@ -132,17 +134,23 @@ pub fn since(
     people: &[MembershipId],
     now: Timestamp,
 ) -> Result<Vec<Since>, ServiceError> {
-    // Who waits there has been said nothing of since another restore, or since other claims are read.
     let waiting = membership::unconfirmed(tx, organization, people)?;
     let mut all = Vec::with_capacity(people.len());
     for id in people {
         // As it is now: what was said there last may not have been stored yet.
         all.push(match crate::membership::find(tx, organization, *id, now) {
             Err(ServiceError::NotFound(Noun::Member)) => Since::Unknown,
-            found => match became(&found?) {
-                Since::KeptOut if waiting.contains(id) && !hold::holds_end(tx, *id)? => Since::Stayed,
-                became => became,
-            },
+            found => {
+                let member = found?;
+                match (became(&member), member.governed_by) {
+                    (Since::KeptOut, Some(governor))
+                        if waiting.contains(id) && !hold::holds_end(tx, *id)? =>
+                    {
+                        Since::Waited(governor)
+                    }
+                    (became, _) => became,
+                }
+            }
         });
     }
     Ok(all)
@@ -206,9 +214,16 @@ fn is_on_their_own(tx: &mut Tx<'_>, member: &Membership) -> Result<bool, Service
 fn wanted(tx: &mut Tx<'_>, member: &Membership, since: Since) -> Result<Wanted, ServiceError> {
     let on_their_own = is_on_their_own(tx, member)?;
     let was_let_in = member.joined_at.is_some() || member.governed_by.is_some();
+    let since = match since {
+        // The backup may be older than the directory, which will not be waited for then.
+        Since::Waited(governor) if directory::find(tx, member.organization, governor)?.is_none() => {
+            Since::KeptOut
+        }
+        since => since,
+    };
     Ok(match since {
         _ if member.ended.is_some() => Wanted::Nothing,
-        Since::Stayed => Wanted::Nothing,
+        Since::Stayed | Since::Waited(_) => Wanted::Nothing,
         // What a directory took away it takes away again by not speaking of them; what a person did, it does not know.
         Since::Left(EndedBecause::Administrator) => Wanted::End,
         Since::Left(_) if on_their_own => Wanted::End,

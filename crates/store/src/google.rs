@@ -94,7 +94,8 @@ const OLDEST_SUCCESS: Statement = Statement::read(
     "SELECT MIN(COALESCE(p.full_succeeded_at, d.created_at)) FROM google_sources s \
      JOIN directories d ON d.id = s.directory \
      JOIN organizations o ON o.id = s.organization AND o.deleted_at IS NULL \
-     LEFT JOIN google_polls p ON p.directory = s.directory",
+     LEFT JOIN google_polls p ON p.directory = s.directory \
+     WHERE s.asked_by <> 'consent' OR s.refresh_sealed IS NOT NULL",
 );
 const CLAIM: Statement = Statement::note(
     "google.claim",

@@ -119,44 +119,22 @@ const END_OF_LEAVER: Statement = Statement::change(
 const END_OF_AGENT: Statement = Statement::change("token.end_of_agent", end!(acting!("$6"), "agent = $5"));
 const END_OF_DIRECTORY: Statement =
     Statement::change("token.end_of_directory", end!("holder = $5 AND holder_kind = 'directory'"));
-const END_THESE: Statement = Statement::change("token.end_these", end!("id IN_LIST($5)"));
-
 // Its sessions; and what was issued by those that began while no owner had confirmed it, but for what is the organization's:
 // whoever chose the provider may have come in by it as anybody. In halves, so that the index begins where what has run out ends.
-macro_rules! of_connection {
-    ($organization:literal, $connection:literal, $since:literal) => {
-        concat!(
-            acting!($since),
-            "id IN (SELECT id FROM tokens WHERE connection = ",
-            $connection,
-            " AND expires_at > ",
-            $since,
-            " UNION SELECT id FROM tokens WHERE connection = ",
-            $connection,
-            " AND expires_at IS NULL UNION SELECT id FROM tokens WHERE kind NOT IN ",
-            outliving!(),
-            " AND id IN ",
-            issued_by!(
-                "connections o JOIN tokens p ON p.connection = o.id AND p.issued_at >= o.unconfirmed_at \
-                 AND (p.expires_at IS NULL OR p.expires_at >= o.unconfirmed_at) \
-                 JOIN tokens c ON c.parent = p.id WHERE o.unconfirmed_at IS NOT NULL AND o.id = ",
-                $connection,
-                " AND o.organization = ",
-                $organization
-            ),
-            ")"
-        )
-    };
-}
-
-const END_OF_CONNECTION: Statement =
-    Statement::change("token.end_of_connection", end!(of_connection!("$4", "$5", "$6")));
-const ACTING_OF_CONNECTION: Statement = Statement::read(
-    "token.acting_of_connection",
-    concat!(
-        "SELECT id FROM tokens WHERE organization = $1 AND ended_at IS NULL AND ",
-        of_connection!("$1", "$2", "$3"),
-        " LIMIT $4"
+const END_OF_CONNECTION: Statement = Statement::change(
+    "token.end_of_connection",
+    end!(
+        acting!("$6"),
+        "id IN (SELECT id FROM tokens WHERE connection = $5 AND expires_at > $6 \
+         UNION SELECT id FROM tokens WHERE connection = $5 AND expires_at IS NULL \
+         UNION SELECT id FROM tokens WHERE kind NOT IN ",
+        outliving!(),
+        " AND id IN ",
+        issued_by!(
+            "connections o JOIN tokens p ON p.connection = o.id AND p.issued_at >= o.unconfirmed_at \
+             JOIN tokens c ON c.parent = p.id WHERE o.unconfirmed_at IS NOT NULL AND o.id = $5 AND o.organization = $4"
+        ),
+        ")"
     ),
 );
 const END_OF_MEMBER_BY: Statement = Statement::change(
@@ -293,12 +271,10 @@ pub(crate) const ALL: &[&Statement] = &[
     &LOCK_MEMBER,
     &LOCK_OWNER,
     &END_ONE,
-    &END_THESE,
     &END_OF_LEAVER,
     &END_OF_AGENT,
     &END_OF_DIRECTORY,
     &END_OF_CONNECTION,
-    &ACTING_OF_CONNECTION,
     &NAME_ANEW,
     &END_OF_MEMBER_BY,
     &END_INVITATIONS_OF,
@@ -497,7 +473,6 @@ pub(crate) fn apply(
     let since = set.spares_until(*at);
     let rows = match set {
         TokenSet::One(id) => tx.rows(&END_ONE, params![at, because, event, organization, id])?,
-        TokenSet::These(ids) => tx.rows(&END_THESE, params![at, because, event, organization, list(ids)])?,
         TokenSet::OfLeaver(id, emails) => {
             tx.rows(&END_OF_LEAVER, params![at, because, event, organization, id, list(emails), since])?
         }
@@ -596,23 +571,6 @@ pub fn living_sessions(
     now: Timestamp,
 ) -> Result<Vec<TokenId>, StoreError> {
     tx.rows(&LIVING_SESSIONS, params![organization, of, now, limit])?
-        .iter()
-        .map(|row| row.parsed(0))
-        .collect()
-}
-
-/// Which tokens would end with a connection, `limit` at most.
-///
-/// # Errors
-/// As [`find`].
-pub fn acting_of_connection(
-    tx: &mut Tx<'_>,
-    (organization, of): (OrganizationId, ConnectionId),
-    now: Timestamp,
-    limit: i64,
-) -> Result<Vec<TokenId>, StoreError> {
-    let since = TokenSet::OfConnection(of).spares_until(now);
-    tx.rows(&ACTING_OF_CONNECTION, params![organization, of, since, limit])?
         .iter()
         .map(|row| row.parsed(0))
         .collect()

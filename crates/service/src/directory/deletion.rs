@@ -64,7 +64,8 @@ pub async fn delete(
 ) -> Result<(), ServiceError> {
     let source = portcullis.read(move |tx, _| match find(tx, organization, id) {
         Ok(found) => Ok(google::source(tx, organization, found.id)?),
-        Err(_) => Ok(None),
+        Err(ServiceError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
     });
     let source = source.await?;
     step_by_step(portcullis, move |tx, moment, left| {
@@ -94,16 +95,14 @@ pub(crate) enum Left {
     All,
     /// More people; those who wait, after this directory user, and those whom claims govern, after this member.
     After(String),
-    /// Tokens, of which some have ended; and whoever came meanwhile, behind where that was.
-    Tokens(String),
     /// Nothing: it is gone.
     Nothing,
 }
 
 impl Left {
-    pub(crate) fn after(&self) -> &str {
+    fn after(&self) -> &str {
         match self {
-            Self::After(after) | Self::Tokens(after) => after,
+            Self::After(after) => after,
             Self::All | Self::Nothing => "",
         }
     }
@@ -139,7 +138,7 @@ pub(crate) fn part_step(
     must_reach(tx, caller, found)?;
     let highest = directory::highest_governed(tx, found.organization, found.id)?;
     may_reach(caller, highest)?;
-    if found.kind == DirectoryKind::Claims && said != Governed::Keep && !matches!(before, Left::Tokens(_)) {
+    if found.kind == DirectoryKind::Claims && said != Governed::Keep {
         let left = hand_over_page(tx, moment, (found, after))?;
         if left != Left::Nothing {
             return Ok(left);

@@ -4,7 +4,7 @@ use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::audit::Action;
 use portcullis_domain::cause::Cause;
 use portcullis_domain::evaluation::Decision;
-use portcullis_domain::id::{OrganizationId, RequestId};
+use portcullis_domain::id::{DirectoryId, OrganizationId, RequestId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::token::{Holder, ShownTo, TokenKind};
 use portcullis_service::access::off_board_member;
@@ -168,9 +168,11 @@ fn nobody_waits_for_whoever_ended_before_the_backup_though_their_directory_goes_
 
 #[test]
 fn whoever_waits_since_one_restore_is_suspended_by_nobodys_order_at_the_next() {
-    let makes: [fn(&Bench, OrganizationId) -> Source; 2] = [a_directory, a_connection];
+    type Make = fn(&Bench, OrganizationId) -> Source;
+    let makes: [(Make, bool); 2] = [(a_directory, true), (a_connection, false)];
     let benches = || [Some(Bench::sqlite()), Bench::postgres()].into_iter().flatten();
-    for (make, bench) in makes.into_iter().flat_map(|make| benches().map(move |bench| (make, bench))) {
+    let each = makes.into_iter().flat_map(|make| benches().map(move |bench| (make, bench)));
+    for ((make, tells_of_everybody), bench) in each {
         let organization = bench.organization("acme");
         let of = make(&bench, organization).directory();
         let ada = bench.write(move |tx, moment| {
@@ -181,10 +183,16 @@ fn whoever_waits_since_one_restore_is_suspended_by_nobodys_order_at_the_next() {
         restore(&bench);
         store_it(&bench);
         let became = bench.write(move |tx, moment| restoring::since(tx, organization, &[ada], moment.now));
-        assert_eq!(became, [Since::Stayed], "nothing was said of her");
+        assert_eq!(became, [Since::Waited(of)], "nothing was said of her");
         // The same file once more, in the place of what the first restore made of it.
         let taken = bench
             .write(move |tx, moment| restoring::carry_over(tx, moment, organization, &[(ada, became[0])]));
         assert_eq!(taken, Taken::default());
+        // One in whose place that directory is not known: by whomever she was kept out, nobody waits for them.
+        let unknown = bench.write(|_, moment| Ok(DirectoryId::fresh(moment.now, &mut moment.random)));
+        let taken = bench.write(move |tx, moment| {
+            restoring::carry_over(tx, moment, organization, &[(ada, Since::Waited(unknown))])
+        });
+        assert_eq!(taken.suspended, usize::from(!tells_of_everybody));
     }
 }

@@ -21,8 +21,6 @@ use portcullis_testkit::{Bench, Persona};
 use crate::deleting::{Source, a_connection, delete, run};
 
 const HOUR: i64 = 3_600;
-/// More than one transaction ends.
-const MANY: usize = 501;
 
 /// Sessions of somebody that begin now and run out after so many seconds.
 fn sessions(bench: &Bench, of: &Persona, by: Option<ConnectionId>, lives: &[i64]) -> Vec<TokenId> {
@@ -99,21 +97,6 @@ fn a_connection_that_is_deleted_ends_what_could_act_or_could_by_a_clock_that_is_
         assert_eq!(have_ended(bench, ada.organization, &theirs), [false, true, true]);
         assert_eq!(have_ended(bench, ada.organization, &others), [false; 3]);
         assert_eq!(events(bench, ada.organization, Action::TokenEnded), 2);
-        assert_eq!(events(bench, ada.organization, Action::ConnectionUpdated), 0, "all of it in one step");
-    });
-}
-
-#[test]
-fn a_connection_that_is_deleted_ends_no_more_at_once_than_one_transaction_goes_through() {
-    on_each(|bench| {
-        let ada = bench.member(bench.organization("acme"), "ada@acme.test", "member");
-        let (source, by) = connection(bench, ada.organization);
-        let theirs = sessions(bench, &ada, by, &[HOUR; MANY]);
-        delete(bench.portcullis(), ada.organization, source, Governed::Unsaid).unwrap();
-        assert_eq!(have_ended(bench, ada.organization, &theirs), [true; MANY]);
-        assert_eq!(events(bench, ada.organization, Action::TokenEnded), MANY);
-        assert_eq!(events(bench, ada.organization, Action::ConnectionUpdated), 1, "a step before the last");
-        assert_eq!(events(bench, ada.organization, Action::ConnectionDeleted), 1);
     });
 }
 

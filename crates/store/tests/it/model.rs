@@ -60,7 +60,7 @@ kinds! {
     HoldUnhold, HoldSpare, HoldDrop, HoldDropKept, HoldDropMapping, HoldRelease, HoldRefuse, ConnectionCreate, ConnectionUpdate,
     ConnectionSaml, ConnectionCertificate, ConnectionKey, ConnectionOidc, ConnectionClientKey, ConnectionDelete, LinkCreate, LinkDeleteOf, LinkDelete, LinkGiveWay, LinkBelieve, MappingCreate, MappingUpdate, MappingDelete, GrantCreate,
     GrantReason, GrantEnd, GrantEndOf, AgentCreate, AgentUpdate, AgentState, AgentOwner, AgentDisable, AgentOrphan, AgentForget,
-    TokenIssue, EndOne, EndThese, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndOfMemberBy, EndInvitations, EndOfOrganization,
+    TokenIssue, EndOne, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndOfMemberBy, EndInvitations, EndOfOrganization,
     TombstoneLay, TombstoneLiftOf, TombstoneLiftNamed, TombstoneLiftSaid, TombstoneHandDown, ReceiptOpen, OutboxPut,
 }
 
@@ -157,7 +157,6 @@ fn kind_of(change: &Change) -> Kind {
         Change::Token(TokenChange::Issue(_)) => Kind::TokenIssue,
         Change::Token(TokenChange::End { set, .. }) => match set {
             TokenSet::One(_) => Kind::EndOne,
-            TokenSet::These(_) => Kind::EndThese,
             TokenSet::OfLeaver(..) => Kind::EndOfLeaver,
             TokenSet::OfAgent(_) => Kind::EndOfAgent,
             TokenSet::OfDirectory(_) => Kind::EndOfDirectory,
@@ -215,7 +214,6 @@ fn of_plan(maps: &Maps, change: &Change) -> Option<OrganizationId> {
     match change {
         Change::Token(TokenChange::End { set, .. }) => match set {
             TokenSet::One(id) => maps.tokens.get(id).map(|(token, _)| token.organization),
-            TokenSet::These(ids) => maps.tokens.get(ids.first()?).map(|(token, _)| token.organization),
             TokenSet::OfLeaver(id, _) | TokenSet::InvitationsOf(id) => {
                 maps.members.get(id).map(|member| member.organization)
             }

@@ -40,10 +40,6 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("checkup.metadata_unread", "one row a connection; asked by `doctor`, while somebody waits for it"),
     ("google.oldest_success", "one row a directory of Google Workspace, every ten seconds"),
     ("saml_refresh.oldest_success", "one row a connection of SAML, every ten seconds"),
-    (
-        "token.acting_of_connection",
-        "what it scans is what the sessions of one connection issued, found by the index",
-    ),
     ("token.count_living", "what it scans are the 1,000 rows at most that the index gave"),
     ("token.end_of_leaver", "what it scans is what the tokens of one membership issued, found by the index"),
     (

@@ -63,7 +63,6 @@ pub(super) fn make(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId
         Kind::AgentForget => AgentChange::Forget(member?.id).into(),
         Kind::TokenIssue => TokenChange::Issue(Box::new(issued(maps, dice, org)?)).into(),
         Kind::EndOne => end(TokenSet::One(token?.id), dice),
-        Kind::EndThese => end(TokenSet::These(maps.tokens.keys().copied().take(3).collect()), dice),
         Kind::EndOfLeaver => end(TokenSet::OfLeaver(member?.id, vec![address(dice), address(dice)]), dice),
         Kind::EndOfAgent => end(TokenSet::OfAgent(agent?.id), dice),
         Kind::EndOfDirectory => {

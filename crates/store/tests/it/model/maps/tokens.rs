@@ -73,7 +73,6 @@ impl Maps {
                 token.holder == Holder::Membership(*id) && token.connection == Some(*by)
             }
             TokenSet::InvitationsOf(id) => link && token.holder == Holder::Membership(*id),
-            TokenSet::These(ids) => ids.contains(&token.id),
             TokenSet::OfOrganization(_) => true,
         }
     }
