@@ -436,6 +436,7 @@ fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
         }
     }
     waits_for_somebody(found, report);
+    is_not_read(found, report);
 }
 
 /// What only a person can bring to its end.
@@ -497,6 +498,13 @@ fn waits_for_somebody(found: &Checkup, report: &mut Report) {
             "read `last_refusal` of `GET …/directories/{directory}`, and its trace by the `request_id`: one person of whom the \
              directory has not told blocks a whole group",
         ),
+    ];
+    warn_of(&people, report);
+}
+
+/// Of what nothing is heard, though it is asked for by itself.
+fn is_not_read(found: &Checkup, report: &mut Report) {
+    let unread = [
         (
             Code::DirectoryUnread,
             found.unread,
@@ -510,10 +518,12 @@ fn waits_for_somebody(found: &Checkup, report: &mut Report) {
             "read `GET …/connections/{connection}`, which says why",
         ),
     ];
-    for (code, count, what, remedy) in people {
-        if count > 0 {
-            report.warning(code, format!("{count} {what}"), remedy);
-        }
+    warn_of(&unread, report);
+}
+
+fn warn_of(found: &[(Code, i64, &str, &str)], report: &mut Report) {
+    for (code, count, what, remedy) in found.iter().filter(|(_, count, ..)| *count > 0) {
+        report.warning(*code, format!("{count} {what}"), *remedy);
     }
 }
 

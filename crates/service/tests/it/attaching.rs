@@ -121,7 +121,7 @@ fn nobody_is_put_into_an_organization_twice_however_many_they_are_in() {
     let put = |organization| {
         bench.write(move |tx, moment| match add(tx, moment, organization, user, Cause::system()) {
             Ok(_) => Ok(true),
-            Err(ServiceError::Taken(Taken::User)) => Ok(false),
+            Err(ServiceError::Taken(Taken::MemberUser)) => Ok(false),
             Err(error) => Err(error),
         })
     };

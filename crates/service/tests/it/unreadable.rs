@@ -21,7 +21,7 @@ use crate::machine::raw::Raw;
 use crate::thread::{agent, key, place};
 
 /// A directory that there is not.
-const NOWHERE: &str = "dir_00000000000000000000000000";
+const NOWHERE: &str = "dir_00000000000000000000000000000000";
 
 /// Every role reads as nothing from now on.
 fn spoil_roles(bench: &Bench) {

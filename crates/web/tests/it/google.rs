@@ -82,7 +82,7 @@ async fn a_directory_of_google_workspace_is_refused_where_it_must_be() {
     // The settings of this server name no workload identity, and each right has fields of its own.
     let identity = json!({ "authorization": "workload_identity", "delegated_admin": "admin@acme.test" });
     let of = |google: Value| json!({ "kind": "google", "name": "G", "google": google });
-    refused(post(of(identity)).await, 422, "not_available");
+    refused(post(of(identity)).await, 422, "identity_off");
     refused(post(with("authorization", json!("workload_identity"))).await, 400, "invalid_field");
     refused(post(with("authorization", json!("consent"))).await, 400, "invalid_field");
     refused(post(with("client_id", json!("x"))).await, 400, "invalid_field");

@@ -244,7 +244,7 @@ async fn settings_that_cannot_be_are_refused_by_name() {
         (json!({ "oidc": { "client_auth": "none" } }), "invalid_field", "private_key_jwt"),
         (json!({ "oidc": { "secret": 1 } }), "unknown_field", "secret"),
         (json!({ "oidc": { "max_age_s": 2_592_001 } }), "invalid_field", "max_age_s"),
-        (json!({ "oidc": { "max_age_s": -1 } }), "invalid_field", "u32"),
+        (json!({ "oidc": { "max_age_s": -1 } }), "invalid_field", "max_age_s"),
         (json!({ "oidc": { "acr_values": ["two words"] } }), "invalid_field", "acr_values"),
         (json!({ "oidc": { "acr_values": [""] } }), "invalid_field", "acr_values"),
         (json!({ "oidc": { "acr_values": long } }), "invalid_field", "acr_values"),
