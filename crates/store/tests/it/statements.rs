@@ -38,7 +38,6 @@ const MAY_SCAN: &[(&str, &str)] = &[
         "one row a directory of Google Workspace; asked by `doctor`, while somebody waits for it",
     ),
     ("checkup.metadata_unread", "one row a connection; asked by `doctor`, while somebody waits for it"),
-    ("saml_refresh.oldest_success", "one row a connection of SAML, every ten seconds"),
     ("token.count_living", "what it scans are the 1,000 rows at most that the index gave"),
     ("token.end_of_leaver", "what it scans is what the tokens of one membership issued, found by the index"),
     (
