@@ -416,7 +416,7 @@ pub fn confirm(
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::GovernsPeople`] if its claims brought people and nothing was said of
 /// them; [`Refusal::AboveOwnRank`] if they gave a role above the caller's rank, or brought somebody who stands there, or
-/// somebody is linked who does ([`may_close`]).
+/// somebody is linked who does (`may_close`).
 ///
 /// [`directory::delete`]: crate::directory::delete
 pub async fn delete(
