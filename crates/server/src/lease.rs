@@ -35,6 +35,7 @@ const RENEW_EVERY_S: u64 = 2;
 pub fn take(settings: &Settings, store: &Store) -> Result<Option<Lease>> {
     if store.dialect() == Dialect::Sqlite {
         store.write_blocking(|tx| migration::migrate(tx, SystemClock.now()))?;
+        store.write_blocking(migration::forget_pages)?;
         return Ok(None);
     }
     let holder = node_id(&settings.data)?;

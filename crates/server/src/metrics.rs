@@ -6,6 +6,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use portcullis_domain::Timestamp;
 use portcullis_domain::cause::CauseKind;
 use portcullis_domain::hold::HoldKind;
+use portcullis_service::jobs::Job;
 use portcullis_web::RenderMetrics;
 
 /// What a metric is.
@@ -47,6 +48,7 @@ const HOLDS: &str = "portcullis_holds_total";
 const RULES_FAILURES: &str = "portcullis_rules_failures_total";
 const LAST_OWNERS_KEPT: &str = "portcullis_last_owners_kept_total";
 const SEQUENCER_FAILURES: &str = "portcullis_audit_sequencer_failures_total";
+const JOB_FAILURES: &str = "portcullis_job_failures_total";
 
 /// Every metric.
 const METRICS: &[Metric] = &[
@@ -107,6 +109,11 @@ const METRICS: &[Metric] = &[
         SEQUENCER_FAILURES,
         &[],
         "Turns of an organization whose log or receipts could not be numbered or signed",
+    ),
+    counter(
+        JOB_FAILURES,
+        &["job"],
+        "Steps of what goes on between requests that failed whole, by job; each is tried again",
     ),
     Metric {
         name: "portcullis_saml_certificates_expiring",
@@ -180,6 +187,9 @@ fn begin_at_zero() {
     }
     for kind in HoldKind::ALL {
         metrics::counter!(HOLDS, "kind" => kind.as_str()).increment(0);
+    }
+    for job in Job::ALL {
+        metrics::counter!(JOB_FAILURES, "job" => job.as_str()).increment(0);
     }
     for name in [RULES_FAILURES, LAST_OWNERS_KEPT, SEQUENCER_FAILURES] {
         metrics::counter!(name).increment(0);

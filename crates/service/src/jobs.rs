@@ -51,9 +51,66 @@ fn every(period: Duration) -> Interval {
     ticks
 }
 
-fn log_failure(job: &'static str, done: Result<(), ServiceError>) {
-    if let Err(error) = done {
-        tracing::error!(job.name = job, error.message = %error, "a job's step failed; what it left is tried again");
+/// A job that goes on between requests, as a label of its failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Numbers events, and signs heads and receipts.
+    Sequence,
+    /// Stores what follows from changed rules, and ends what has settled.
+    Rules,
+    /// Stores when tokens were used last.
+    Uses,
+    /// Stores counts of dialects.
+    Dialects,
+    /// Stores which calls were refused last.
+    LastRefusals,
+    /// Stores traces.
+    Traces,
+    /// Forgets old traces.
+    Prune,
+    /// Looks for certificates that run out.
+    Expiring,
+    /// Takes away messages that nobody takes.
+    Outbox,
+}
+
+impl Job {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::Sequence,
+        Self::Rules,
+        Self::Uses,
+        Self::Dialects,
+        Self::LastRefusals,
+        Self::Traces,
+        Self::Prune,
+        Self::Expiring,
+        Self::Outbox,
+    ];
+
+    /// The label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sequence => "sequence",
+            Self::Rules => "rules",
+            Self::Uses => "uses",
+            Self::Dialects => "dialects",
+            Self::LastRefusals => "last_refusals",
+            Self::Traces => "traces",
+            Self::Prune => "prune",
+            Self::Expiring => "expiring",
+            Self::Outbox => "outbox",
+        }
+    }
+
+    /// Logs and counts a step that failed.
+    fn note(self, done: Result<(), ServiceError>) {
+        if let Err(error) = done {
+            let name = self.as_str();
+            metrics::counter!("portcullis_job_failures_total", "job" => name).increment(1);
+            tracing::error!(job.name = name, error.message = %error, "a job's step failed; what it left is tried again");
+        }
     }
 }
 
@@ -62,11 +119,11 @@ impl Portcullis {
     /// rules may take long to store, and whoever leaves meanwhile has a receipt that is signed within a second.
     pub async fn run_jobs(&self, stop: watch::Receiver<bool>) {
         tokio::join!(self.run_sequencer(stop.clone()), self.run_others(stop));
-        log_failure("uses", self.store_uses().await);
-        log_failure("dialects", self.store_dialects().await);
-        log_failure("last_refusals", self.store_last_refusals().await);
-        log_failure("traces", self.store_traces().await);
-        log_failure("sequence", self.sign_all().await);
+        Job::Uses.note(self.store_uses().await);
+        Job::Dialects.note(self.store_dialects().await);
+        Job::LastRefusals.note(self.store_last_refusals().await);
+        Job::Traces.note(self.store_traces().await);
+        Job::Sequence.note(self.sign_all().await);
     }
 
     async fn run_sequencer(&self, mut stop: watch::Receiver<bool>) {
@@ -74,7 +131,7 @@ impl Portcullis {
         loop {
             tokio::select! {
                 _ = stop.changed() => break,
-                _ = sequence.tick() => log_failure("sequence", self.sign_all().await),
+                _ = sequence.tick() => Job::Sequence.note(self.sign_all().await),
             }
         }
     }
@@ -92,16 +149,16 @@ impl Portcullis {
         loop {
             let (job, done) = tokio::select! {
                 _ = stop.changed() => break,
-                _ = rules.tick() => ("rules", self.step_rules().await),
-                _ = uses.tick() => ("uses", self.store_uses().await),
-                _ = dialects.tick() => ("dialects", self.store_dialects().await),
-                _ = refusals.tick() => ("last_refusals", self.store_last_refusals().await),
-                _ = traces.tick() => ("traces", self.store_traces().await),
-                _ = prune.tick() => ("prune", self.prune_traces().await),
-                _ = expiring.tick() => ("expiring", self.tell_expiring(&mut told).await),
-                _ = sweep.tick() => ("outbox", self.sweep_outbox().await),
+                _ = rules.tick() => (Job::Rules, self.step_rules().await),
+                _ = uses.tick() => (Job::Uses, self.store_uses().await),
+                _ = dialects.tick() => (Job::Dialects, self.store_dialects().await),
+                _ = refusals.tick() => (Job::LastRefusals, self.store_last_refusals().await),
+                _ = traces.tick() => (Job::Traces, self.store_traces().await),
+                _ = prune.tick() => (Job::Prune, self.prune_traces().await),
+                _ = expiring.tick() => (Job::Expiring, self.tell_expiring(&mut told).await),
+                _ = sweep.tick() => (Job::Outbox, self.sweep_outbox().await),
             };
-            log_failure(job, done);
+            job.note(done);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The sequencer among the jobs: nothing that goes on for long holds it up.
+//! The sequencer among the jobs: nothing that goes on for long holds it up. What is counted of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,9 +97,9 @@ async fn is_left_waiting(bench: &Bench, acme: OrganizationId, attempt: usize) ->
     }
 }
 
-/// Counts one metric, by name.
+/// Counts one series: a name, and behind it each label and its value.
 struct Counting {
-    name: &'static str,
+    series: &'static str,
     so_far: Arc<AtomicU64>,
 }
 
@@ -109,7 +109,9 @@ impl Recorder for Counting {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        if key.name() == self.name { Counter::from_arc(Arc::clone(&self.so_far)) } else { Counter::noop() }
+        let labels = key.labels().map(|label| format!(" {}={}", label.key(), label.value()));
+        let series = std::iter::once(key.name().to_owned()).chain(labels).collect::<String>();
+        if series == self.series { Counter::from_arc(Arc::clone(&self.so_far)) } else { Counter::noop() }
     }
 
     fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
@@ -125,7 +127,7 @@ impl Recorder for Counting {
 fn a_last_owner_who_leaves_is_an_alarm_and_one_whose_organization_is_deleted_is_none() {
     let bench = Bench::sqlite();
     let so_far = Arc::new(AtomicU64::new(0));
-    let counting = Counting { name: "portcullis_last_owners_kept_total", so_far: Arc::clone(&so_far) };
+    let counting = Counting { series: "portcullis_last_owners_kept_total", so_far: Arc::clone(&so_far) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sequenced = || {
         metrics::with_local_recorder(&counting, || runtime.block_on(bench.portcullis().sequence())).unwrap();
@@ -146,4 +148,32 @@ fn a_last_owner_who_leaves_is_an_alarm_and_one_whose_organization_is_deleted_is_
     let boss = bench.member(acme, "boss@acme.test", "owner").membership;
     bench.write(move |tx, moment| off_board_member(tx, moment, acme, boss, "left", Cause::system()));
     assert_eq!(sequenced(), 1);
+}
+
+#[test]
+fn a_job_whose_step_fails_is_counted_by_its_name_and_the_others_go_on() {
+    let bench = Bench::sqlite();
+    bench.write(|tx, _| Ok(tx.batch("DROP TABLE traces")?));
+    let so_far = Arc::new(AtomicU64::new(0));
+    let counting =
+        Counting { series: "portcullis_job_failures_total job=prune", so_far: Arc::clone(&so_far) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let acme = bench.organization("acme");
+    let leaver = bench.member(acme, "leaver@acme.test", "member").membership;
+    let id =
+        bench.write(move |tx, moment| off_board_member(tx, moment, acme, leaver, "left", Cause::system()));
+    let (stop, stopped) = watch::channel(false);
+    let looked = async {
+        loop {
+            let find = move |tx: &mut Tx<'_>, _| Ok(receipt::find(tx, acme, id)?);
+            let receipt = bench.portcullis().read(find).await.unwrap().unwrap();
+            if so_far.load(Ordering::Relaxed) > 0 && receipt.jws.is_some() {
+                return stop.send(true).unwrap();
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let both = async { tokio::join!(bench.portcullis().run_jobs(stopped), looked) };
+    let ended = async { timeout(PATIENCE, both).await };
+    metrics::with_local_recorder(&counting, || runtime.block_on(ended)).unwrap();
 }
