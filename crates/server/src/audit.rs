@@ -15,7 +15,7 @@ use portcullis_store::Store;
 
 use crate::cli::AuditVerify;
 use crate::database;
-use crate::say::{complain, counted, say};
+use crate::say::{Progress, complain, counted, say};
 use crate::secrets;
 use crate::settings::Settings;
 
@@ -23,6 +23,10 @@ use crate::settings::Settings;
 const STANDARD: &str = "-";
 /// Lines that wait to be written.
 const MAX_WAITING_LINES: usize = 1024;
+/// A person who waits is told of so many lines that were written, seconds apart.
+const TELL_AFTER_LINES: u64 = 200_000;
+/// The same of what was read, in bytes: as many lines, roughly.
+const TELL_AFTER_BYTES: u64 = 200 << 20;
 /// The exit status where nothing was checked; 1 is of a log that was.
 const NOT_CHECKED: u8 = 2;
 
@@ -73,10 +77,14 @@ fn write(
     (file, out): (&Path, Box<dyn Write + Send>),
 ) -> Result<Exported> {
     let (sender, receiver) = std::sync::mpsc::sync_channel::<String>(MAX_WAITING_LINES);
+    let progress = Progress::begin();
     let writer = std::thread::spawn(move || {
         let mut out = BufWriter::new(out);
-        for line in receiver {
+        for (line, number) in receiver.into_iter().zip(1u64..) {
             writeln!(out, "{line}")?;
+            if number % TELL_AFTER_LINES == 0 {
+                progress.now(format_args!("{number} lines written"));
+            }
         }
         out.flush()
     });
@@ -158,7 +166,7 @@ fn check(wanted: &AuditVerify) -> Result<(Result<Verified, Finding>, Known)> {
     } else {
         Box::new(File::open(&wanted.file).with_context(named)?)
     };
-    let mut input = Watched { input, failed: None };
+    let mut input = Watched { input, failed: None, so_far: 0, progress: Progress::begin() };
     let found = audit_export::verify(BufReader::with_capacity(MAX_LINE, &mut input), &known);
     match input.failed {
         Some(why) => Err(anyhow!(why).context(named())),
@@ -188,21 +196,30 @@ fn tell(verified: &Verified, known: &Known) {
     }
 }
 
-/// What is read, and whether the system failed while it was: that is no finding about the log.
+/// What is read and how much of it was, and whether the system failed while it was: that is no finding about the log.
 struct Watched {
     input: Box<dyn Read>,
     failed: Option<io::Error>,
+    /// Bytes.
+    so_far: u64,
+    progress: Progress,
 }
 
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.input.read(buffer).map_err(|error| {
+        let read = self.input.read(buffer).map_err(|error| {
             let kind = error.kind();
             if kind != io::ErrorKind::Interrupted {
                 self.failed = Some(error);
             }
-            kind.into()
-        })
+            io::Error::from(kind)
+        })?;
+        let before = self.so_far;
+        self.so_far += u64::try_from(read).unwrap_or(0);
+        if self.so_far / TELL_AFTER_BYTES > before / TELL_AFTER_BYTES {
+            self.progress.now(format_args!("{} MB checked", self.so_far >> 20));
+        }
+        Ok(read)
     }
 }
 
