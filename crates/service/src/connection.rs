@@ -18,7 +18,7 @@ use portcullis_domain::directory::{DEFAULT_SETTLE_S, Directory, DirectoryKind};
 use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Giving, Rank, may_be_mapped, may_give};
-use portcullis_domain::text::{Slug, domain_key, has_nul, name};
+use portcullis_domain::text::{Slug, domain_key, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_oidc::issuer;
 use portcullis_store::db::Lock;
@@ -97,8 +97,7 @@ fn check(
     (before, wanted): (Option<&ConnectionView>, &Wanted),
 ) -> Result<Checked, ServiceError> {
     let text = |field, value: &str, max: usize| {
-        let bad =
-            value.is_empty() || value.len() > max || has_nul(value) || value.chars().any(char::is_control);
+        let bad = value.is_empty() || value.len() > max || value.chars().any(char::is_control);
         let message = format!("has 1 to {max} bytes and no control characters");
         if bad { Err(ServiceError::invalid(field, message)) } else { Ok(()) }
     };

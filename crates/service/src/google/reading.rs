@@ -276,12 +276,17 @@ async fn list_members(
         let (members, id) = read.map_err(|error| PollFailure::Store(error.to_string()))?;
         progress.note(|counts| counts.groups_read += 1);
         if let Some(members) = members? {
-            places = places.saturating_add(members.len());
-            if places > MAX_PLACES {
-                return Err(PollFailure::TooMuch { what: "memberships", most: MAX_PLACES });
-            }
+            places = more_places(places, members.len())?;
             found.insert(id, members);
         }
+    }
+}
+
+/// How many memberships there are with so many more, as far as a run takes them.
+fn more_places(places: usize, more: usize) -> Result<usize, PollFailure> {
+    match places.saturating_add(more) {
+        places if places > MAX_PLACES => Err(PollFailure::TooMuch { what: "memberships", most: MAX_PLACES }),
+        places => Ok(places),
     }
 }
 
@@ -390,10 +395,7 @@ pub(super) fn flatten(listed: &Listed) -> Result<Vec<WholeGroup>, PollFailure> {
                 }
             }
         }
-        places = places.saturating_add(is.members.len());
-        if places > MAX_PLACES {
-            return Err(PollFailure::TooMuch { what: "memberships", most: MAX_PLACES });
-        }
+        places = more_places(places, is.members.len())?;
         whole.push(is);
     }
     Ok(whole)

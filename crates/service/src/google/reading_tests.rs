@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Listed, MAX_WALKED, flatten};
+use super::{Counts, Listed, MAX_PLACES, MAX_WALKED, flatten, more_places};
 use crate::google::failure::PollFailure;
 
 /// So many groups, each of which holds all of them and one person.
@@ -31,4 +31,33 @@ fn groups_that_hold_each_other_are_walked_once_each_and_never_beyond_the_bound()
     let groups = MAX_WALKED.isqrt() / 10;
     assert!(groups.pow(3) > MAX_WALKED);
     assert!(matches!(flatten(&tangle(groups)), Err(PollFailure::TooMuch { most: MAX_WALKED, .. })));
+}
+
+#[test]
+fn as_many_memberships_as_a_run_takes_are_taken_and_one_more_is_refused() {
+    assert_eq!(more_places(MAX_PLACES - 3, 3).unwrap(), MAX_PLACES);
+    for more in [4, usize::MAX] {
+        let refused = more_places(MAX_PLACES - 3, more);
+        assert!(
+            matches!(refused, Err(PollFailure::TooMuch { what: "memberships", most: MAX_PLACES })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_run_has_written_where_anything_of_it_changed_and_not_where_it_only_read() {
+    let read =
+        Counts { people: 3, groups: 2, groups_read: 2, refused: 1, left_aside: 1, ..Counts::default() };
+    assert!(!read.has_written());
+    for written in [
+        Counts { created: 1, ..read },
+        Counts { updated: 1, ..read },
+        Counts { ended: 1, ..read },
+        Counts { groups_changed: 1, ..read },
+        Counts { members_added: 1, ..read },
+        Counts { members_removed: 1, ..read },
+    ] {
+        assert!(written.has_written(), "{written:?}");
+    }
 }

@@ -141,6 +141,10 @@ fn whoever_was_suspended_by_order_waits_for_their_directory_as_well() {
         })
     };
     assert!(!waiting(&bench).2 && !waiting(&bench).3, "nothing was restored");
+    assert_eq!(waiting(&bench).0, None, "she is active");
+    let again = bench
+        .write(move |tx, moment| restoring::carry_over(tx, moment, organization, &[(bob, Since::Suspended)]));
+    assert_eq!(again.suspended, 0, "the order that stands is as high as whoever gave it");
     restore(&bench);
     store_it(&bench);
     assert_eq!(waiting(&bench), (Some(Waits::ForDirectory), Some(Waits::ForBoth), true, true));

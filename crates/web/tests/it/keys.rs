@@ -294,6 +294,18 @@ async fn whatever_kind_of_token_somebody_calls_with_its_last_use_is_told_to_the_
 }
 
 #[tokio::test]
+async fn a_use_that_is_not_stored_yet_keeps_a_session_from_being_idle() {
+    let scene = Scene::new();
+    let bearer = format!("Bearer {}", session_of(&scene.bench, &scene.member));
+    for (after_s, status) in [(0, 200), (3_000, 200), (3_000, 200), (3_661, 401)] {
+        scene.bench.clock.pass_s(after_s);
+        let headers = [("authorization", bearer.as_str())];
+        let answer = scene.bench.exchange("GET", "/api/v1/me", &headers, &Value::Null).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn a_key_may_run_out_at_the_last_instant_that_others_write() {
     let scene = Scene::new();
     let never = json!({ "name": "laptop", "expires_at": "9999-12-31T23:59:59Z" });

@@ -255,6 +255,15 @@ async fn settings_that_cannot_be_are_refused_by_name() {
         assert_eq!((status, &problem["code"]), (400, &json!(code)), "{fields}: {problem}");
         assert!(problem["detail"].as_str().unwrap().contains(field), "{fields}: {problem}");
     }
+    for (field, max) in [("client_id", 1_024), ("client_secret", 1_024), ("groups_claim", 256)] {
+        for bad in [String::new(), "x".repeat(max + 1), "two\u{7}parts".to_owned(), "two\0parts".to_owned()] {
+            let (status, problem) =
+                world.root("POST", "/organizations/acme/connections", with(json!({ field: bad }))).await;
+            assert_eq!((status, &problem["code"]), (400, &json!("invalid_field")), "{field}: {problem}");
+            assert!(problem["detail"].as_str().unwrap().contains(field), "{field}: {problem}");
+        }
+        world.made("/organizations/acme/connections", with(json!({ field: "x".repeat(max) }))).await;
+    }
     let made = world.made("/organizations/acme/connections", with(json!({}))).await;
     assert_eq!(made["oidc"]["settings"]["response_mode"], "query", "{made}");
     let unknown = format!("/sso/oidc/con_{}/jwks", "0".repeat(32));

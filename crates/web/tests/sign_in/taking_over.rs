@@ -314,6 +314,18 @@ async fn what_a_former_claim_gave_ends_with_it_and_off_boards_nobody() {
 }
 
 #[tokio::test]
+async fn who_signs_in_again_without_groups_confirms_nothing_that_nobody_doubts() {
+    let world = World::new().await;
+    let fields = json!({ "jit": true, "default_role": "lead", "groups_claim": "teams" });
+    let connection = world.connection("acme", fields).await;
+    for _ in 0..2 {
+        assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    }
+    assert_eq!(world.events("acme", "directory_user.created").await.len(), 1);
+    assert_eq!(world.events("acme", "directory_user.confirmed").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn a_claim_that_comes_to_carry_groups_gives_nothing_by_its_values_any_more() {
     let world = World::new().await;
     let connection = world.connection("acme", json!({ "jit": true, "default_role": "lead" })).await;

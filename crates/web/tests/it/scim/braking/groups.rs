@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Company, GROUP, PEOPLE};
+use super::{Company, FLOOR, GROUP, PEOPLE};
 
 impl Company {
     async fn rename(&self, to: &str) {
@@ -49,6 +49,20 @@ impl Company {
     async fn only_mapping(&self) -> String {
         let (_, mappings) = self.provider.admin("GET", "/mappings", Value::Null).await;
         mappings["items"][0]["id"].as_str().expect("an id").to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_gives_nothing_may_lose_everybody_and_nobody_is_counted() {
+    let company = Company::new().await;
+    let users: Vec<&str> = company.users.iter().map(String::as_str).collect();
+    let social = company.provider.group("Social", &users).await;
+    let put = json!({ "schemas": [GROUP], "displayName": "Social", "members": [] });
+    company.provider.call("PUT", &format!("/Groups/{social}"), put).await;
+    assert_eq!(company.provider.holds().await, Vec::<Value>::new());
+    for n in 0..FLOOR {
+        company.deactivate(n).await;
+        assert_eq!(company.state(n).await, "deprovisioned", "person {n}");
     }
 }
 
