@@ -170,6 +170,31 @@ async fn nobody_is_given_by_the_next_directory_what_somebody_who_spoke_for_the_f
 }
 
 #[tokio::test]
+async fn what_a_token_said_outlives_it_though_nobody_came_in_by_the_account_that_it_named() {
+    for (saw, expected, because) in
+        [(Saw::Formerly, "member", &["told_elsewhere"][..]), (Saw::Nobody, "admin", &[][..])]
+    {
+        let world = World::new().await;
+        let session = steward(&world).await;
+        let former = Told::new(&world, None).await;
+        match saw {
+            Saw::Nobody => former.boss(&world, &former.token, ACCOUNT).await,
+            _ => {
+                let (token, path) = token_for(&world, &session, &former).await;
+                let boss = former.boss(&world, &token, ACCOUNT).await;
+                assert_eq!(world.root("DELETE", &path, Value::Null).await.0, 204);
+                boss
+            }
+        };
+        let next = Told::new(&world, Some("admin")).await;
+        let boss = next.boss(&world, &next.token, "their-own-id").await;
+        next.make_admin(&world, &boss).await;
+        assert_eq!(&world.members("acme", BOSS).await[0]["role"], expected, "{saw:?}");
+        assert_eq!(reasons(&world).await, because, "{saw:?}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_becomes_by_one_directory_whoever_another_one_gives_more() {
     for (seen, because) in [(true, &["told_elsewhere"][..]), (false, &[][..])] {
         let world = World::new().await;
