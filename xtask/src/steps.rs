@@ -86,8 +86,15 @@ pub(crate) const ON_BOTH: [&str; 53] = [
 const MIN_TESTS: u64 = 1_750;
 /// The same of those that run once more on PostgreSQL.
 const MIN_ON_POSTGRES: u64 = 700;
-/// The same of those that drive the binary.
-const MIN_WHOLE: u64 = 90;
+/// The same of those that drive the binary beside others.
+const MIN_PEERS: u64 = 65;
+/// The same of those that do it alone.
+const MIN_WHOLE: u64 = 20;
+/// The modules of the whole-binary tests that load the machine on purpose, or measure what somebody waits for: they run one
+/// test at a time. The others wait for browsers, providers and proxies most of their time, and run beside each other.
+const ALONE: [&str; 5] = ["hanging::", "kill::", "operations::", "outages::", "survivors::"];
+/// How many of those others run at once, on however many cores: what they wait for needs cores too.
+const PEERS_AT_ONCE: &str = "--test-threads=3";
 /// `every` or `long`: how often the tests repeat what they repeat.
 const TIER: &str = "PORTCULLIS_TEST_TIER";
 
@@ -110,6 +117,7 @@ pub(crate) enum Step {
     DocTests,
     Docs,
     Binary,
+    Peers,
     Whole,
     Fuzz,
     Mutants,
@@ -129,7 +137,7 @@ pub(crate) enum Work {
 
 impl Step {
     /// Every step, cheapest first, so that a slip is told before a build of ten minutes.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Format,
         Self::Tidy,
         Self::Deny,
@@ -139,6 +147,7 @@ impl Step {
         Self::DocTests,
         Self::Docs,
         Self::Binary,
+        Self::Peers,
         Self::Whole,
         Self::Fuzz,
         Self::Mutants,
@@ -157,6 +166,7 @@ impl Step {
             Self::DocTests => "doctests",
             Self::Docs => "docs",
             Self::Binary => "binary",
+            Self::Peers => "peers",
             Self::Whole => WHOLE,
             Self::Fuzz => "fuzz",
             Self::Mutants => "mutants",
@@ -176,7 +186,8 @@ impl Step {
             Self::DocTests => "the examples in the documentation run",
             Self::Docs => "the documentation builds and its links resolve",
             Self::Binary => "the optimised binary builds (long tier)",
-            Self::Whole => "the real binary against its real counterparts",
+            Self::Peers => "the real binary against its real counterparts",
+            Self::Whole => "the real binary under load, outages and kills",
             Self::Fuzz => "no bytes from outside break a property in ten minutes a parser (long tier)",
             Self::Mutants => "no change of a decision goes unnoticed by the tests (long tier)",
             Self::Access => "no change of what carries one out does either (long tier)",
@@ -186,7 +197,7 @@ impl Step {
     /// The step that must have succeeded before this one can say anything.
     pub(crate) fn needs(self, tier: Tier) -> Option<Self> {
         match (self, tier) {
-            (Self::Whole, Tier::Long) => Some(Self::Binary),
+            (Self::Peers | Self::Whole, Tier::Long) => Some(Self::Binary),
             _ => None,
         }
     }
@@ -201,7 +212,10 @@ impl Step {
 
     /// True if the step's tests expect a PostgreSQL.
     pub(crate) fn wants_postgres(self) -> bool {
-        matches!(self, Self::Tests | Self::OnPostgres | Self::Whole | Self::Mutants | Self::Access)
+        matches!(
+            self,
+            Self::Tests | Self::OnPostgres | Self::Peers | Self::Whole | Self::Mutants | Self::Access
+        )
     }
 
     /// What the step runs.
@@ -229,6 +243,7 @@ impl Step {
                     ["build", "--package", "portcullis-server", "--profile", "ci-release", "--locked"];
                 Work::Check(run_cargo(&words), MAX_BUILD)
             }
+            Self::Peers => Work::Harness(peers(workspace, tier), max_tests(tier), MIN_PEERS),
             Self::Whole => Work::Harness(whole(workspace, tier), max_tests(tier), MIN_WHOLE),
             Self::Fuzz => {
                 let seconds = fuzz::LONG_SECONDS.to_string();
@@ -285,15 +300,29 @@ fn on_postgres() -> Invocation {
     run_cargo(&words).with(DATABASE, "postgres")
 }
 
+/// The tests that drive the binary but those that run alone.
+fn peers(workspace: &Workspace, tier: Tier) -> Invocation {
+    let left_out = ALONE.into_iter().flat_map(|module| ["--skip", module]);
+    driven(workspace, tier, PEERS_AT_ONCE, left_out)
+}
+
 fn whole(workspace: &Workspace, tier: Tier) -> Invocation {
-    let words = ["test", "--workspace", "--locked", "--test", WHOLE, "--"];
-    // One at a time: the tests load the machine on purpose, and each one's waits are measured.
-    let mut harness = vec!["--test-threads=1".to_owned()];
+    driven(workspace, tier, "--test-threads=1", ALONE)
+}
+
+/// Tests that drive the binary, chosen by these words.
+fn driven(
+    workspace: &Workspace,
+    tier: Tier,
+    at_once: &'static str,
+    chosen: impl IntoIterator<Item = &'static str>,
+) -> Invocation {
+    let mut words = vec!["test", "--workspace", "--locked", "--test", WHOLE, "--", at_once];
     if tier == Tier::Long {
-        harness.push("--include-ignored".to_owned());
+        words.push("--include-ignored");
     }
+    words.extend(chosen);
     run_cargo(&words)
-        .and(harness)
         .with(TIER, tier.name())
         .with(BINARY, binary(workspace, tier).to_string_lossy())
         .with(PEERS, workspace.peers().to_string_lossy())

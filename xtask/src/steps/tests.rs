@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{MIN_TESTS, MIN_WHOLE, ON_BOTH};
+use super::{ALONE, MIN_PEERS, MIN_TESTS, MIN_WHOLE, ON_BOTH};
 
 /// What asks no database anything, or only holds what the others share.
 const ON_SQLITE_ALONE: [&str; 12] = [
@@ -46,8 +46,19 @@ fn every_module_of_webs_tests_runs_on_postgresql_or_is_said_not_to() {
     }
 }
 
-/// How many tests are written below a folder.
-fn written_in(folder: &Path) -> u64 {
+#[test]
+fn what_runs_alone_is_there_and_is_told_from_what_does_not_by_its_name() {
+    let whole = modules(include_str!("../../../crates/server/tests/whole/main.rs"));
+    assert!(whole.len() > 20);
+    for module in ALONE {
+        // The harness chooses whatever holds these words anywhere.
+        let chosen: Vec<_> = whole.iter().filter(|name| name.contains(module)).collect();
+        assert_eq!(chosen, [module]);
+    }
+}
+
+/// How many tests are written in a file, or below a folder.
+fn written_in(path: &Path) -> u64 {
     let is_test = |line: &&str| ["#[test]", "#[tokio::test"].iter().any(|mark| line.trim().starts_with(mark));
     let of = |path: &Path| match fs::read_to_string(path) {
         Ok(text) if path.extension().is_some_and(|end| end == "rs") => {
@@ -55,16 +66,27 @@ fn written_in(folder: &Path) -> u64 {
         }
         _ => 0,
     };
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| if path.is_dir() { written_in(&path) } else { of(&path) }).sum()
+    if !path.is_dir() {
+        return of(path);
+    }
+    fs::read_dir(path).unwrap().map(|entry| written_in(&entry.unwrap().path())).sum()
 }
 
 #[test]
 fn the_least_number_of_tests_that_a_step_is_content_with_is_near_what_there_are() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let whole = written_in(&root.join("crates/server/tests/whole"));
+    let folder = root.join("crates/server/tests/whole");
+    let whole = written_in(&folder);
     let others = written_in(&root.join("crates")) + written_in(&root.join("xtask/src")) - whole;
-    for (least, are) in [(MIN_TESTS, others), (MIN_WHOLE, whole)] {
+    let of_module = |module: &str| {
+        let name = module.trim_end_matches(':');
+        [folder.join(format!("{name}.rs")), folder.join(name)]
+            .iter()
+            .map(|path| written_in(path))
+            .sum::<u64>()
+    };
+    let alone = ALONE.into_iter().map(of_module).sum::<u64>();
+    for (least, are) in [(MIN_TESTS, others), (MIN_PEERS, whole - alone), (MIN_WHOLE, alone)] {
         assert!(least <= are && least * 100 >= are * 85, "of {are} tests {least} are enough");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use portcullis_domain::Timestamp;
@@ -32,7 +33,8 @@ pub fn text(value: &Value, key: &str) -> String {
 
 /// What the environment says, or a panic that names what is missing.
 pub fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("`{name}` is not set: run `cargo xtask test --only whole`"))
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("`{name}` is not set: run `cargo xtask test --only peers --only whole`"))
 }
 
 /// Whether this is the long tier: full counts.
@@ -40,9 +42,22 @@ pub fn is_long() -> bool {
     std::env::var("PORTCULLIS_TEST_TIER").is_ok_and(|tier| tier == "long")
 }
 
+/// The ports that the tests take: below those that the kernel gives to whoever connects (`ip_local_port_range`), or a
+/// connection could come to have one before its server does.
+const PORTS: std::ops::Range<u32> = 20_000..32_000;
+/// How many of them were looked at. Each is taken once: tests run beside each other.
+static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
+
 /// A loopback port that nobody uses now.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let begin = std::process::id();
+    loop {
+        let turn = begin.wrapping_add(LOOKED_AT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(PORTS.start + turn % (PORTS.end - PORTS.start)).unwrap();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A running server.

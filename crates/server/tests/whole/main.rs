@@ -1,6 +1,6 @@
 //! The real binary with real counterparts.
 //!
-//! `cargo xtask test --only whole` builds the binary, starts PostgreSQL, installs the peers and names them in the
+//! `cargo xtask test --only peers --only whole` builds the binary, starts PostgreSQL, installs the peers and names them in the
 //! environment; a test that misses one of them fails.
 #![allow(missing_docs, reason = "tests")]
 #![allow(
