@@ -401,6 +401,8 @@ struct AccessToken {
     /// The second at which it runs out.
     until: i64,
     rights: Rights,
+    /// The account whose consent it is of, where a person gave one.
+    consent_of: Option<String>,
 }
 
 /// What its bearer may do.

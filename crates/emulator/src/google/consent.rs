@@ -224,7 +224,8 @@ fn issue(shared: &Shared, state: &mut State, account: &str) -> String {
     let rights = if is_admin { Rights::Directory } else { Rights::None };
     let text = format!("ya29.{}", shared.surroundings.random_text());
     let until = shared.surroundings.now() + TOKEN_LIFE_S;
-    state.remember_token(AccessToken { text: text.clone(), until, rights });
+    let consent_of = Some(account.to_owned());
+    state.remember_token(AccessToken { text: text.clone(), until, rights, consent_of });
     text
 }
 
@@ -247,15 +248,16 @@ fn id_token(shared: &Shared, state: &State, code: &Code, now: i64) -> Option<Str
     shared.signer.sign_bytes(&header, claims.to_string().as_bytes()).ok()
 }
 
-/// The revocation endpoint: by either token, the whole consent ends.
+/// The revocation endpoint: by either token, everything that the account ever gave this client ends.
 pub(super) fn revoke(state: &mut State, call: &GoogleCall<'_>) -> GoogleAnswer {
     let form = parsed(call.body);
     let token = field(&form, "token").unwrap_or_default();
-    let before = (state.standing.len(), state.tokens.len());
-    state.standing.retain(|standing| standing.refresh != token);
-    state.tokens.retain(|known| known.text != token);
-    if (state.standing.len(), state.tokens.len()) == before {
+    let refresh = state.standing.iter().find(|s| s.refresh == token).map(|s| s.account.clone());
+    let access = || state.tokens.iter().find(|t| t.text == token).and_then(|t| t.consent_of.clone());
+    let Some(account) = refresh.or_else(access) else {
         return refused(400, "invalid_token", "Token expired or revoked");
-    }
+    };
+    state.standing.retain(|standing| standing.account != account);
+    state.tokens.retain(|known| known.consent_of.as_ref() != Some(&account));
     GoogleAnswer::ok(json!({}))
 }

@@ -35,7 +35,7 @@ pub(super) fn metadata(shared: &Shared, state: &mut State) -> Value {
 fn issue(shared: &Shared, state: &mut State, rights: Rights) -> String {
     let text = format!("ya29.c.{}", shared.surroundings.random_text());
     let until = shared.surroundings.now() + TOKEN_LIFE_S;
-    state.remember_token(AccessToken { text: text.clone(), until, rights });
+    state.remember_token(AccessToken { text: text.clone(), until, rights, consent_of: None });
     text
 }
 

@@ -75,7 +75,12 @@ pub(super) fn issue(shared: &Shared, state: &mut State, call: &GoogleCall<'_>) -
         return refused(401, "unauthorized_client", why);
     }
     let token = format!("ya29.{}", shared.surroundings.random_text());
-    state.remember_token(AccessToken { text: token.clone(), until: now + TOKEN_LIFE_S, rights });
+    state.remember_token(AccessToken {
+        text: token.clone(),
+        until: now + TOKEN_LIFE_S,
+        rights,
+        consent_of: None,
+    });
     GoogleAnswer::ok(json!({ "access_token": token, "expires_in": TOKEN_LIFE_S, "token_type": "Bearer" }))
 }
 
