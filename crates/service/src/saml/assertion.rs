@@ -65,7 +65,7 @@ pub fn arrival(connection: &Connection, settings: &SamlSettings, identity: &Iden
     // What names the person, where the directory's ids are of another kind.
     let named = Some(identity.subject().value()).filter(|name| !external_ids.iter().any(|id| id == name));
     let called = named.map(str::to_owned).into_iter().collect();
-    let groups_name = names.groups.as_deref().unwrap_or(DEFAULT_GROUPS_CLAIM);
+    let groups_name = groups_name(&names);
     let home = home(connection, settings, identity);
     let written = address(names.email.as_deref(), attributes, identity.name_id());
     let said = Said {
@@ -161,6 +161,11 @@ fn said(connection: &Connection, groups: Listed<'_>) -> GroupsSaid {
     }
 }
 
+/// The attribute that carries the groups.
+fn groups_name(names: &AttributeNames) -> &str {
+    names.groups.as_deref().unwrap_or(DEFAULT_GROUPS_CLAIM)
+}
+
 /// What mappings of attributes may name: everything that is neither the person's own nor groups.
 fn texts(
     connection: &Connection,
@@ -174,7 +179,7 @@ fn texts(
     let own = [
         &names.email,
         &names.display_name,
-        &names.groups,
+        &Some(groups_name(names).to_owned()),
         &names.given_name,
         &names.family_name,
         &names.immutable_id,

@@ -121,6 +121,25 @@ async fn groups_are_one_attribute_and_what_else_came_takes_and_gives_nothing() {
 }
 
 #[tokio::test]
+async fn what_carries_the_groups_of_saml_or_names_somebody_gives_nothing_by_its_value() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let connection = world.saml("acme", &idp, json!({ "jit": true, "default_role": "viewer" })).await;
+    for (name, value, role) in [("groups", "Engineering", "admin"), ("department", "Research", "lead")] {
+        let mapping = json!({
+            "directory": connection["claims_directory"], "role": role,
+            "attribute": { "name": name, "value": value },
+        });
+        world.made("/organizations/acme/mappings", mapping).await;
+    }
+    let mut says = Says::ada(&["Engineering"]);
+    says.attributes.push(("department", vec!["Research".to_owned()]));
+    for (says, role) in [(&says, "lead"), (&Says::ada(&["Engineering"]), "viewer")] {
+        assert_eq!(world.saml_outcome(&idp, &connection, says).await, "ok");
+        assert_eq!(world.members("acme", ADA).await[0]["role"], role);
+    }
+}
+
+#[tokio::test]
 async fn the_address_is_the_name_identifiers_or_what_attributes_agree_on_unless_one_is_named() {
     let (world, idp) = (World::new().await, Idp::start().await);
     world.invite("acme", ADA, "member").await;
