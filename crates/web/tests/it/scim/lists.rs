@@ -252,6 +252,18 @@ async fn lists_are_sorted_forwards_and_backwards_and_what_has_no_value_comes_las
 }
 
 #[tokio::test]
+async fn a_page_behind_the_only_one_that_a_filter_finds_is_empty() {
+    let (idp, people, _) = office().await;
+    let by_name = encoded("userName eq \"eve@acme.test\"");
+    let by_id = encoded(&format!("id eq \"{}\"", people[0]));
+    for filter in [by_name, by_id] {
+        assert_eq!(names(&idp, &format!("/Users?filter={filter}&startIndex=1")).await.1.len(), 1, "{filter}");
+        let behind = names(&idp, &format!("/Users?filter={filter}&startIndex=2")).await;
+        assert_eq!(behind, (1, vec![]), "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn a_filter_behind_more_parameters_than_are_read_never_finds_everybody() {
     let (idp, _, _) = office().await;
     let filter = format!("filter={}", encoded("userName eq \"eve@acme.test\""));
