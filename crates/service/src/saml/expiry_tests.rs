@@ -30,6 +30,11 @@ fn a_certificate_is_told_at_thirty_fourteen_seven_and_one_days_and_when_it_ran_o
 }
 
 #[test]
+fn whose_a_certificate_is_has_the_label_that_the_guide_names() {
+    assert_eq!(Whose::BOTH.map(Whose::as_str), ["provider", "ours"]);
+}
+
+#[test]
 fn another_certificate_is_told_for_itself_and_one_that_went_is_forgotten() {
     let mut told = Told::default();
     let both = [of("a"), of("b")];
