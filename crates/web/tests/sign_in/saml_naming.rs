@@ -131,11 +131,11 @@ async fn what_carries_the_groups_of_saml_or_names_somebody_gives_nothing_by_its_
         });
         world.made("/organizations/acme/mappings", mapping).await;
     }
-    let mut says = Says::ada(&["Engineering"]);
-    says.attributes.push(("department", vec!["Research".to_owned()]));
-    for (says, role) in [(&says, "lead"), (&Says::ada(&["Engineering"]), "viewer")] {
-        assert_eq!(world.saml_outcome(&idp, &connection, says).await, "ok");
-        assert_eq!(world.members("acme", ADA).await[0]["role"], role);
+    for (department, role) in [("Research", "lead"), ("Sales", "viewer")] {
+        let mut says = Says::ada(&["Engineering"]);
+        says.attributes.push(("department", vec![department.to_owned()]));
+        assert_eq!(world.saml_outcome(&idp, &connection, &says).await, "ok");
+        assert_eq!(world.members("acme", ADA).await[0]["role"], role, "{department}");
     }
 }
 
