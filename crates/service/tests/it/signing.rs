@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 
 /// People whose access a job has to store anew: ten chunks.
 const PEOPLE: u16 = 5_000;
-/// A sequencer of its own signs in the midst of most changes; one that waits for the other jobs, of none.
+/// Whoever looks too late finds nobody left: a receipt in the midst of one of so many changes is enough.
 const MAX_ATTEMPTS: usize = 20;
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(120);

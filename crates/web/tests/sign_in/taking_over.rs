@@ -318,11 +318,14 @@ async fn who_signs_in_again_without_groups_confirms_nothing_that_nobody_doubts()
     let world = World::new().await;
     let fields = json!({ "jit": true, "default_role": "lead", "groups_claim": "teams" });
     let connection = world.connection("acme", fields).await;
-    for _ in 0..2 {
+    let signs_in = async || {
         assert_eq!(world.outcome(&connection, ADA).await, "ok");
-    }
+        world.events("acme", "directory_user.updated").await.len()
+    };
+    signs_in().await;
     assert_eq!(world.events("acme", "directory_user.created").await.len(), 1);
-    assert_eq!(world.events("acme", "directory_user.confirmed").await, Vec::<Value>::new());
+    let told = signs_in().await;
+    assert_eq!(signs_in().await, told, "the same said again writes nothing");
 }
 
 #[tokio::test]
