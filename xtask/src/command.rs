@@ -3,7 +3,7 @@
 //! The steps of the test run, the installation and the database all start programs; a limit or a message that is right
 //! here is right for all of them.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -23,6 +23,7 @@ pub(crate) struct Invocation {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     folder: Option<String>,
+    errors_are_read: bool,
 }
 
 /// How a program ended.
@@ -44,6 +45,7 @@ impl Invocation {
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             environment: Vec::new(),
             folder: None,
+            errors_are_read: false,
         }
     }
 
@@ -56,6 +58,12 @@ impl Invocation {
     /// Runs the program in `folder`.
     pub(crate) fn within(mut self, folder: &Path) -> Self {
         self.folder = Some(folder.to_string_lossy().into_owned());
+        self
+    }
+
+    /// Has [`Self::watch`] read what the program says on standard error, too.
+    pub(crate) fn with_errors_read(mut self) -> Self {
+        self.errors_are_read = true;
         self
     }
 
@@ -88,14 +96,16 @@ impl Invocation {
     /// Runs it to its end, shows its output and gives each line of standard output to `see`.
     pub(crate) fn watch(&self, max_duration: Duration, mut see: impl FnMut(&str)) -> Result<Ending> {
         println!("$ {}", self.shown());
-        let mut child = self
-            .bounded(max_duration)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("could not start `{}`", self.program))?;
-        let stdout = child.stdout.take().context("the program's output is not connected")?;
-        for line in BufReader::new(stdout).split(b'\n') {
+        let (said, says) = io::pipe().context("could not make a pipe for the program's output")?;
+        let mut command = self.bounded(max_duration);
+        if self.errors_are_read {
+            command.stderr(says.try_clone().context("could not double the pipe")?);
+        }
+        command.stdin(Stdio::null()).stdout(says);
+        let mut child = command.spawn().with_context(|| format!("could not start `{}`", self.program))?;
+        // It holds the ends for writing, and the output has an end only once nobody does.
+        drop(command);
+        for line in BufReader::new(said).split(b'\n') {
             let line = line.context("could not read the program's output")?;
             let line = String::from_utf8_lossy(&line);
             println!("{line}");

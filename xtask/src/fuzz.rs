@@ -6,9 +6,10 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::command::{Ending, Invocation};
 use crate::setup;
@@ -30,6 +31,8 @@ pub(crate) const LONG_SECONDS: u64 = 600;
 const MAX_INPUT_SECONDS: u64 = 5;
 /// What a target may use of memory, in megabytes: bodies of a few kilobytes must not become more.
 const MAX_MEGABYTES: u64 = 512;
+/// How libFuzzer begins the line that says how many inputs it tried.
+const TRIED: &str = "stat::number_of_executed_units:";
 /// The build with libFuzzer from nothing, and the way to the first input.
 const MAX_BEGIN: Duration = Duration::from_secs(30 * 60);
 
@@ -52,7 +55,7 @@ impl Wish {
     }
 }
 
-/// Drives the targets one by one, and fails with the names of those whose properties broke.
+/// Drives the targets, as many at once as there are cores, and fails with the names of those whose properties broke.
 pub(crate) fn run(workspace: &Workspace, wish: &Wish) -> Result<()> {
     setup::fuzzer(workspace)?;
     let known = known(workspace)?;
@@ -60,18 +63,51 @@ pub(crate) fn run(workspace: &Workspace, wish: &Wish) -> Result<()> {
         bail!("there is no target `{unknown}`; there are {}", known.join(", "));
     }
     let targets = if wish.targets.is_empty() { &known } else { &wish.targets };
+    // libFuzzer keeps one core busy, and whoever comes first builds for the others, who wait for cargo's lock.
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let waiting = Mutex::new(targets.iter());
+    let drivers = std::thread::scope(|scope| {
+        let drive = || drive_each(workspace, || next(&waiting), wish.seconds);
+        let drivers: Vec<_> = (0..at_once).map(|_| scope.spawn(drive)).collect();
+        drivers.into_iter().map(|driver| driver.join()).collect::<Vec<_>>()
+    });
     let mut broken: Vec<&str> = Vec::new();
-    for target in targets {
-        let max_duration = MAX_BEGIN + Duration::from_secs(wish.seconds);
-        if drive(workspace, target, wish.seconds)?.watch(max_duration, |_| {})? != Ending::Success {
-            broken.push(target);
-        }
+    for driver in drivers {
+        broken.extend(driver.map_err(|_| anyhow!("a driver panicked"))??);
     }
     if broken.is_empty() {
         println!("fuzz: {} targets kept their properties for {} s each", targets.len(), wish.seconds);
         return Ok(());
     }
     bail!("broken: {}; the inputs are in {}", broken.join(", "), found(workspace).display())
+}
+
+/// Takes the next target of those that wait.
+fn next<'a>(waiting: &Mutex<impl Iterator<Item = &'a String>>) -> Option<&'a str> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner).next().map(String::as_str)
+}
+
+/// Drives one target after another, and names those whose properties broke.
+fn drive_each<'a>(
+    workspace: &Workspace,
+    mut next: impl FnMut() -> Option<&'a str>,
+    seconds: u64,
+) -> Result<Vec<&'a str>> {
+    let mut broken = Vec::new();
+    while let Some(target) = next() {
+        let max_duration = MAX_BEGIN + Duration::from_secs(seconds);
+        let mut tried = "an unknown number of".to_owned();
+        let ending = drive(workspace, target, seconds)?.with_errors_read().watch(max_duration, |line| {
+            if let Some(number) = line.strip_prefix(TRIED) {
+                tried = number.trim().to_owned();
+            }
+        })?;
+        println!("fuzz: {target} tried {tried} inputs");
+        if ending != Ending::Success {
+            broken.push(target);
+        }
+    }
+    Ok(broken)
 }
 
 /// The targets by their corpora: a test of `crates/fuzz` holds that each has one, and that there are no others.

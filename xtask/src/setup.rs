@@ -82,7 +82,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<()> {
 }
 
 /// rustfmt and clippy, for a toolchain that was installed without them.
-fn rust_components() -> Result<()> {
+pub(crate) fn rust_components() -> Result<()> {
     for component in ["fmt", "clippy"] {
         if Invocation::new(cargo(), &[component, "--version"]).succeeds() {
             continue;

@@ -136,12 +136,13 @@ pub(crate) enum Work {
 }
 
 impl Step {
-    /// Every step, cheapest first, so that a slip is told before a build of ten minutes.
+    /// Every step: those first that want nothing installed and can run while it is, then by what they cost, so that a slip is
+    /// told before a build of ten minutes.
     pub(crate) const ALL: [Self; 14] = [
         Self::Format,
         Self::Tidy,
-        Self::Deny,
         Self::Clippy,
+        Self::Deny,
         Self::Tests,
         Self::OnPostgres,
         Self::DocTests,
@@ -208,6 +209,11 @@ impl Step {
             Self::Binary | Self::Fuzz | Self::Mutants | Self::Access => tier == Tier::Long,
             _ => true,
         }
+    }
+
+    /// True if the step wants what [`setup::everything`] installs. One that does not may come later all the same.
+    pub(crate) fn wants_set_up(self) -> bool {
+        matches!(self, Self::Deny) || self.wants_postgres()
     }
 
     /// True if the step's tests expect a PostgreSQL.

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::command::{Ending, Invocation};
 use crate::postgres::{Cluster, Durability};
@@ -130,30 +130,45 @@ pub(crate) fn list() -> String {
 }
 
 /// Runs what is selected, prints the table and the closing line, and says whether all of it passed.
+///
+/// What the tests need is installed beside the first steps, which want none of it: most of that time is waiting for a mirror.
 pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<ExitCode> {
     let began_at = Instant::now();
+    setup::rust_components()?;
     let steps = chosen(selection);
-    if let Err(error) = set_up(workspace, &steps) {
-        println!("setup failed: {error:#}\n\n0 passed, {} failed", steps.len());
-        return Ok(ExitCode::FAILURE);
-    }
-    let cluster = if steps.iter().any(|step| step.wants_postgres()) {
+    let (before, after) = by_set_up(&steps);
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let set_up = std::thread::scope(|scope| {
+        let setting_up = scope.spawn(|| set_up(workspace, after));
+        for &step in before {
+            outcomes.push(run_step(workspace, step, selection.tier, Ok(Vec::new()), &outcomes));
+        }
+        setting_up.join().unwrap_or_else(|_| bail!("it panicked"))
+    });
+    let cluster = if set_up.is_ok() && after.iter().any(|step| step.wants_postgres()) {
         Some(Cluster::start(workspace, Durability::Unsynced))
     } else {
         None
     };
-    let mut outcomes: Vec<Outcome> = Vec::new();
-    for step in steps {
-        let outcome = run_step(workspace, step, selection.tier, cluster.as_ref(), &outcomes);
-        if let Verdict::Failed(why) | Verdict::LeftOut(why) = &outcome.verdict {
-            println!("{}: {why}", step.name());
-        }
-        outcomes.push(outcome);
+    for &step in after {
+        let environment = match (&set_up, &cluster) {
+            (Err(error), _) if step.wants_set_up() => Err(format!("set-up failed: {error:#}")),
+            (_, Some(Err(error))) if step.wants_postgres() => Err(format!("{error:#}")),
+            (_, Some(Ok(cluster))) => Ok(cluster.environment().to_vec()),
+            _ => Ok(Vec::new()),
+        };
+        outcomes.push(run_step(workspace, step, selection.tier, environment, &outcomes));
     }
     drop(cluster);
     print!("{}", report(&outcomes, began_at.elapsed()));
     let all_passed = outcomes.iter().all(|outcome| outcome.verdict == Verdict::Passed);
     Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The steps that come before the first that wants what is installed, and the others.
+pub(crate) fn by_set_up(steps: &[Step]) -> (&[Step], &[Step]) {
+    let first = steps.iter().position(|step| step.wants_set_up()).unwrap_or(steps.len());
+    steps.split_at(first)
 }
 
 /// What the selection means: all steps of the tier, or those that it names and what they need.
@@ -169,6 +184,9 @@ pub(crate) fn chosen(selection: &Selection) -> Vec<Step> {
 }
 
 fn set_up(workspace: &Workspace, steps: &[Step]) -> Result<()> {
+    if steps.is_empty() {
+        return Ok(());
+    }
     setup::everything(workspace)?;
     if steps.contains(&Step::Mutants) {
         setup::mutants(workspace)?;
@@ -176,11 +194,12 @@ fn set_up(workspace: &Workspace, steps: &[Step]) -> Result<()> {
     Ok(())
 }
 
+/// Runs one step in this environment, or leaves it out for the reason that there is none.
 fn run_step(
     workspace: &Workspace,
     step: Step,
     tier: Tier,
-    cluster: Option<&Result<Cluster>>,
+    environment: Result<Vec<(String, String)>, String>,
     before: &[Outcome],
 ) -> Outcome {
     println!("\n== {}: {} ({} of disk free)", step.name(), step.purpose(), free_disk(workspace));
@@ -188,15 +207,14 @@ fn run_step(
     let failed_need = step.needs(tier).filter(|need| {
         before.iter().any(|outcome| outcome.step == *need && outcome.verdict != Verdict::Passed)
     });
-    let environment = match cluster {
-        Some(Ok(cluster)) => cluster.environment().to_vec(),
-        _ => Vec::new(),
-    };
-    let (verdict, tally) = match (failed_need, cluster) {
+    let (verdict, tally) = match (failed_need, environment) {
         (Some(need), _) => left_out(format!("`{}` did not pass", need.name())),
-        (None, Some(Err(error))) if step.wants_postgres() => left_out(format!("{error:#}")),
-        _ => work(workspace, step, tier, environment),
+        (None, Err(why)) => left_out(why),
+        (None, Ok(environment)) => work(workspace, step, tier, environment),
     };
+    if let Verdict::Failed(why) | Verdict::LeftOut(why) = &verdict {
+        println!("{}: {why}", step.name());
+    }
     Outcome {
         step,
         verdict,

@@ -43,3 +43,15 @@ fn a_failure_carries_what_the_program_said() {
     let failure = Invocation::new("sh", &["-c", "echo why >&2; exit 1"]).read(SHORT).unwrap_err();
     assert!(failure.to_string().contains("why"), "{failure}");
 }
+
+#[test]
+fn errors_are_read_where_that_is_wished_and_come_in_their_order() {
+    let script = Invocation::new("sh", &["-c", "echo one; echo two >&2; echo three"]);
+    let read = |invocation: &Invocation| {
+        let mut lines = Vec::new();
+        invocation.watch(SHORT, |line| lines.push(line.to_owned())).unwrap();
+        lines
+    };
+    assert_eq!(read(&script), ["one", "three"]);
+    assert_eq!(read(&script.with_errors_read()), ["one", "two", "three"]);
+}

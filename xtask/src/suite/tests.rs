@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Outcome, Selection, Tally, Tier, Verdict, chosen, list, report};
+use super::{Outcome, Selection, Tally, Tier, Verdict, by_set_up, chosen, list, report};
 use crate::command::Ending;
 use crate::steps::{self, Step};
 
@@ -81,4 +81,15 @@ fn a_step_that_is_named_brings_what_it_needs_and_the_long_tier_brings_the_long_s
     let long = [Step::Binary, Step::Fuzz, Step::Mutants, Step::Access];
     assert_eq!(every.len(), Step::ALL.len() - long.len());
     assert!(long.iter().all(|step| !every.contains(step)));
+}
+
+#[test]
+fn nothing_that_wants_what_is_installed_runs_before_it_is() {
+    let (before, after) = by_set_up(&Step::ALL);
+    assert_eq!(before, [Step::Format, Step::Tidy, Step::Clippy]);
+    assert_eq!([before, after].concat(), Step::ALL);
+    let (before, after) = by_set_up(&[Step::Docs]);
+    assert_eq!((before, after), (&[Step::Docs][..], &[][..]));
+    let (before, _) = by_set_up(&[Step::Whole, Step::Docs]);
+    assert!(before.is_empty());
 }
