@@ -102,6 +102,7 @@ impl Turn {
 ///
 /// What the body breaks: JSON, bounds, the schema, an operation's form, a `bulkId` given twice.
 pub fn parse_bulk(body: &[u8]) -> Result<Bulk, ScimError> {
+    let mut notes = Notes::default();
     let mut is_bulk = false;
     let mut fail_on_errors = None;
     let mut operations = Value::Null;
@@ -115,7 +116,7 @@ pub fn parse_bulk(body: &[u8]) -> Result<Bulk, ScimError> {
                         .any(|urn| urn.eq_ignore_ascii_case(BULK_REQUEST_SCHEMA))
                 });
             }
-            "failonerrors" => fail_on_errors = parse_fail_on_errors(&value)?,
+            "failonerrors" => fail_on_errors = parse_fail_on_errors(&value, &mut notes)?,
             "operations" => operations = value,
             _ => {}
         }
@@ -130,7 +131,6 @@ pub fn parse_bulk(body: &[u8]) -> Result<Bulk, ScimError> {
     if operations.len() > MAX_BULK_OPERATIONS {
         return Err(ScimError::BulkTooLarge { max: MAX_BULK_OPERATIONS });
     }
-    let mut notes = Notes::default();
     let operations = operations
         .into_iter()
         .map(|operation| parse_operation(operation, &mut notes))
@@ -144,15 +144,19 @@ pub fn parse_bulk(body: &[u8]) -> Result<Bulk, ScimError> {
     Ok(Bulk { operations, fail_on_errors, notes: notes.into_vec() })
 }
 
-fn parse_fail_on_errors(value: &Value) -> Result<Option<u64>, ScimError> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Number(number) => match number.as_u64() {
-            Some(0) | None => Err(ScimError::InvalidParameter { name: "failOnErrors" }),
-            some => Ok(some),
-        },
-        _ => Err(ScimError::InvalidParameter { name: "failOnErrors" }),
-    }
+/// How many errors end the request. None, which is no bound, is also said by what can be none: 0, and less than it.
+fn parse_fail_on_errors(value: &Value, notes: &mut Notes) -> Result<Option<u64>, ScimError> {
+    let invalid = || ScimError::InvalidParameter { name: "failOnErrors" };
+    let number = match value {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => {
+            notes.add(DialectNote::StringNumber("failOnErrors"));
+            text.trim().parse().ok()
+        }
+        _ => None,
+    };
+    number.map(|number| u64::try_from(number).ok().filter(|max| *max > 0)).ok_or_else(invalid)
 }
 
 fn parse_operation(value: Value, notes: &mut Notes) -> Result<BulkOperation, ScimError> {
@@ -200,7 +204,8 @@ fn parse_operation(value: Value, notes: &mut Notes) -> Result<BulkOperation, Sci
 
 impl Bulk {
     /// The operations in the order in which they can be carried out: the order of the request, except that what makes
-    /// something comes before those who refer to it.
+    /// something comes before those who refer to it. One of a circle that needs what nobody in the request makes is not begun: it
+    /// would be refused, and stand all the same.
     #[must_use]
     pub fn turns(&self) -> Vec<Turn> {
         let makers: HashMap<&str, usize> = self
@@ -210,19 +215,41 @@ impl Bulk {
             .filter(|(_, operation)| operation.method == BulkMethod::Post)
             .filter_map(|(index, operation)| Some((operation.bulk_id.as_deref()?, index)))
             .collect();
-        let needs: Vec<Vec<usize>> = self
-            .operations
-            .iter()
-            .map(|operation| {
-                operation.references().iter().filter_map(|id| makers.get(id.as_str()).copied()).collect()
-            })
-            .collect();
+        let mut needs: Vec<Vec<usize>> = Vec::with_capacity(self.operations.len());
+        let mut hopeless: Vec<usize> = Vec::new();
+        for (index, operation) in self.operations.iter().enumerate() {
+            let references = operation.references();
+            let made: Vec<usize> =
+                references.iter().filter_map(|id| makers.get(id.as_str()).copied()).collect();
+            if made.len() < references.len() {
+                hopeless.push(index);
+            }
+            needs.push(made);
+        }
+        let hopeless = all_that_need(hopeless, &needs);
         let mut walk = Walk { needs: &needs, states: vec![State::Untouched; needs.len()], turns: Vec::new() };
         for index in 0..needs.len() {
             walk.visit(index);
         }
-        walk.turns
+        let turn =
+            |turn: Turn| if hopeless.contains(&turn.index()) { Turn::Ready(turn.index()) } else { turn };
+        walk.turns.into_iter().map(turn).collect()
     }
+}
+
+/// These operations, and whatever needs one of them, over however many.
+fn all_that_need(these: Vec<usize>, needs: &[Vec<usize>]) -> HashSet<usize> {
+    let mut needed_by: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (index, needed) in needs.iter().enumerate() {
+        needed.iter().for_each(|needed| needed_by.entry(*needed).or_default().push(index));
+    }
+    let (mut all, mut rest) = (HashSet::new(), these);
+    while let Some(index) = rest.pop() {
+        if all.insert(index) {
+            rest.extend(needed_by.get(&index).into_iter().flatten());
+        }
+    }
+    all
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,8 @@ pub enum DialectNote {
     StringBoolean(&'static str),
     /// A string attribute came as a number.
     NumberAsString(&'static str),
+    /// A number came as a string.
+    StringNumber(&'static str),
     /// A singular attribute came in a list of one.
     ListAroundSingle(&'static str),
     /// A multi-valued attribute came without its list.
@@ -86,6 +88,7 @@ pub enum DialectKind {
     StringBoolean,
     /// A number came for text; its digits were kept.
     NumberAsString,
+    StringNumber,
     /// A single value came in a list of one; the value was taken.
     ListAroundSingle,
     /// A list came without its brackets; it was taken as a list of one.
@@ -146,10 +149,11 @@ pub enum DialectKind {
 
 impl DialectKind {
     /// All.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::CapitalisedOp,
         Self::StringBoolean,
         Self::NumberAsString,
+        Self::StringNumber,
         Self::ListAroundSingle,
         Self::SingleWithoutList,
         Self::BareValue,
@@ -187,6 +191,7 @@ impl DialectKind {
             Self::CapitalisedOp => "capitalised_op",
             Self::StringBoolean => "string_boolean",
             Self::NumberAsString => "number_as_string",
+            Self::StringNumber => "string_number",
             Self::ListAroundSingle => "list_around_single",
             Self::SingleWithoutList => "single_without_list",
             Self::BareValue => "bare_value",
@@ -227,6 +232,7 @@ impl DialectKind {
                 "a boolean came as a string; only `true` and `false`, whatever the first letter's case, were taken"
             }
             Self::NumberAsString => "a number came for text; its digits were kept",
+            Self::StringNumber => "a number came as a string; it was read as the number",
             Self::ListAroundSingle => "a single value came in a list of one; the value was taken",
             Self::SingleWithoutList => "a list came without its brackets; it was taken as a list of one",
             Self::BareValue => "a complex attribute came as bare text; it was taken as its `value`",
@@ -293,6 +299,7 @@ impl DialectNote {
             Self::CapitalisedOp => DialectKind::CapitalisedOp,
             Self::StringBoolean(_) => DialectKind::StringBoolean,
             Self::NumberAsString(_) => DialectKind::NumberAsString,
+            Self::StringNumber(_) => DialectKind::StringNumber,
             Self::ListAroundSingle(_) => DialectKind::ListAroundSingle,
             Self::SingleWithoutList(_) => DialectKind::SingleWithoutList,
             Self::BareValue(_) => DialectKind::BareValue,
@@ -336,6 +343,7 @@ impl DialectNote {
         match self {
             Self::StringBoolean(name)
             | Self::NumberAsString(name)
+            | Self::StringNumber(name)
             | Self::ListAroundSingle(name)
             | Self::SingleWithoutList(name)
             | Self::BareValue(name)

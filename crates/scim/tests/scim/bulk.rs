@@ -25,12 +25,28 @@ fn a_bulk_request_has_its_schema_and_whole_operations() {
         (json!({ "schemas": [BULK_REQUEST_SCHEMA] }), ScimError::NoOperations),
         (json!({ "schemas": [BULK_REQUEST_SCHEMA], "Operations": [] }), ScimError::NoOperations),
         (json!({ "schemas": [BULK_REQUEST_SCHEMA], "Operations": [7] }), ScimError::NoOperations),
-        (
-            json!({ "schemas": [BULK_REQUEST_SCHEMA], "Operations": one, "failOnErrors": 0 }),
-            ScimError::InvalidParameter { name: "failOnErrors" },
-        ),
     ] {
         assert_eq!(parse_bulk(body.to_string().as_bytes()), Err(refusal), "{body}");
+    }
+    let bounded = |max: Value| {
+        let body = json!({ "schemas": [BULK_REQUEST_SCHEMA], "Operations": one, "failOnErrors": max });
+        parse_bulk(body.to_string().as_bytes())
+    };
+    for (max, bound) in [
+        (json!(1), Some(1)),
+        (json!("3"), Some(3)),
+        // What can be no bound means none.
+        (json!(0), None),
+        (json!(-1), None),
+        (json!("0"), None),
+        (json!(null), None),
+    ] {
+        assert_eq!(bounded(max.clone()).expect("a request").fail_on_errors, bound, "{max}");
+    }
+    assert_eq!(bounded(json!("3")).expect("a request").notes, [DialectNote::StringNumber("failOnErrors")]);
+    for max in [json!("many"), json!(""), json!(1.5), json!(true), json!([1])] {
+        let refusal = ScimError::InvalidParameter { name: "failOnErrors" };
+        assert_eq!(bounded(max.clone()), Err(refusal), "{max}");
     }
     for (operation, part) in [
         (json!({ "path": "/Users", "bulkId": "a" }), "method"),
@@ -140,6 +156,18 @@ fn what_makes_something_comes_before_those_who_refer_to_it() {
         request.turns().iter().filter(|t| matches!(t, Turn::Circular(_))).map(Turn::index).collect();
     assert_eq!(circular, [3, 2, 1, 4]);
     assert_eq!(request.turns().len(), 6);
+    // What needs what nobody makes is not begun, however far behind it is.
+    let request = bulk(json!([
+        create("a", member("b")),
+        create("b", json!({ "one": "bulkId:c", "other": "bulkId:nobody" })),
+        create("c", member("a")),
+        create("x", member("y")),
+        create("y", member("x")),
+    ]))
+    .expect("a request");
+    let circular: Vec<usize> =
+        request.turns().iter().filter(|t| matches!(t, Turn::Circular(_))).map(Turn::index).collect();
+    assert_eq!(circular, [4, 3]);
 }
 
 #[test]

@@ -160,6 +160,14 @@ async fn people_who_manage_each_other_come_in_one_request_and_who_is_refused_tak
     assert_eq!(statuses(&entries), ["409", "409"], "one is there already, the other lacks its manager");
     let carl = id_of(&entries[0]);
     assert_eq!(idp.got(&format!("/Users/{carl}")).await[ENTERPRISE].get("manager"), None);
+
+    let mut lost = managed("eve", "finn");
+    lost["data"]["nickName"] = json!("bulkId:nobody");
+    let entries = bulk(&idp, json!([managed("finn", "eve"), lost]), None).await;
+    assert_eq!(statuses(&entries), ["409", "409"], "nobody in the request makes what one of them needs");
+    assert!(entries.iter().all(|entry| entry.get("location").is_none()), "{entries:?}");
+    let listed = idp.got("/Users?filter=userName%20eq%20%22finn@acme.test%22").await;
+    assert_eq!(listed["totalResults"], 0, "nobody was begun");
 }
 
 /// How often memory is taken where a circle of so many is served: everybody refers a hundred times to whoever is made
