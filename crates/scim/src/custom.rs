@@ -54,10 +54,6 @@ fn set_attributes(
     work: &Work,
 ) -> Result<(), ScimError> {
     spend_names(object, work)?;
-    check_names(&given)?;
-    for value in given.values() {
-        check_parts(value)?;
-    }
     let names: HashSet<String> = given.keys().map(|name| name.to_ascii_lowercase()).collect();
     let mut present: HashMap<String, (String, Value)> = HashMap::new();
     object.retain(|key, value| {
@@ -79,24 +75,6 @@ fn set_attributes(
     Ok(())
 }
 
-/// Refuses a name that stands twice in one object, in whatever case: which of the two is meant?
-fn check_names(object: &Map<String, Value>) -> Result<(), ScimError> {
-    let mut seen: HashSet<String> = HashSet::new();
-    match object.keys().find(|key| !seen.insert(key.to_ascii_lowercase())) {
-        Some(key) => Err(ScimError::DuplicateKey { key: echo(key) }),
-        None => Ok(()),
-    }
-}
-
-/// The same of the sub-attributes of a value, or of each of a list of values.
-fn check_parts(value: &Value) -> Result<(), ScimError> {
-    match value {
-        Value::Object(parts) => check_names(parts),
-        Value::Array(values) => values.iter().filter_map(Value::as_object).try_for_each(check_names),
-        _ => Ok(()),
-    }
-}
-
 /// Sets an attribute: by the URN of its extension, its name, and its part where one is meant.
 pub(crate) fn set_attribute(
     attributes: &mut Map<String, Value>,
@@ -110,9 +88,6 @@ pub(crate) fn set_attribute(
         return remove_attribute(attributes, (urn, name, part), None, notes, work);
     }
     look_through(attributes, urn, work)?;
-    if part.is_none() {
-        check_parts(&value)?;
-    }
     let mut object = match attributes.remove(urn) {
         Some(Value::Object(object)) => object,
         _ => Map::new(),
@@ -208,14 +183,9 @@ pub(crate) fn remove_attribute(
         });
     }
     let named = named.as_deref().map(|named| Named::of(named, work)).transpose()?;
-    let left = |present| without(present, named.as_ref(), work);
-    *object = lessened(std::mem::take(object), name, |present| match (part, present) {
-        (None, present) => left(present),
-        (Some(part), Value::Object(parts)) => {
-            let parts = lessened(parts, part, left)?;
-            Ok((!parts.is_empty()).then_some(Value::Object(parts)))
-        }
-        (Some(_), present) => Ok(Some(present)),
+    *object = lessened(std::mem::take(object), name, |present| match part {
+        None => without(present, named.as_ref(), work),
+        Some(part) => without_part(present, part, named.as_ref(), work),
     })?;
     if object.is_empty() {
         attributes.remove(urn);
@@ -248,6 +218,33 @@ fn without(present: Value, named: Option<&Named<'_>>, work: &Work) -> Result<Opt
         }
     }
     Ok(if is_list { (!kept.is_empty()).then_some(Value::Array(kept)) } else { kept.pop() })
+}
+
+/// What is left of a value without that part of it, or of each where it is a list. A text, a number or a boolean is its own
+/// `value`.
+fn without_part(
+    present: Value,
+    part: &str,
+    named: Option<&Named<'_>>,
+    work: &Work,
+) -> Result<Option<Value>, ScimError> {
+    work.spend(LOOK)?;
+    match present {
+        Value::Object(parts) => {
+            spend_names(&parts, work)?;
+            let parts = lessened(parts, part, |present| without(present, named, work))?;
+            Ok((!parts.is_empty()).then_some(Value::Object(parts)))
+        }
+        Value::Array(values) => {
+            let mut kept = Vec::new();
+            for value in values {
+                kept.extend(without_part(value, part, named, work)?);
+            }
+            Ok((!kept.is_empty()).then_some(Value::Array(kept)))
+        }
+        plain if part.eq_ignore_ascii_case("value") => without(plain, named, work),
+        plain => Ok(Some(plain)),
+    }
 }
 
 /// The values that a removal names, found by the text of what they are compared by.

@@ -4,8 +4,6 @@
 //! a path works on its target. So each spelling of an attribute means the same, wherever it stands. The engine works
 //! on a copy that its caller throws away on a refusal, which makes every call atomic.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value};
 
 use crate::canonical::{attribute_value, invalid_type, merge_parts};
@@ -73,12 +71,8 @@ fn merge_said(
     notes: &mut Notes,
     work: &Work,
 ) -> Result<(), ScimError> {
-    let mut seen: HashSet<String> = HashSet::new();
     for (key, value) in object {
-        if !seen.insert(key.to_ascii_lowercase()) {
-            return Err(ScimError::DuplicateKey { key: echo(&key) });
-        }
-        let path = match PatchPath::parse(&key) {
+        let path = match PatchPath::parse_noting(&key, notes) {
             Ok(path) => path,
             Err(error) if key.contains('[') => return Err(error),
             Err(_) => {
@@ -248,14 +242,22 @@ pub(crate) fn remove(
         Target::Unknown | Target::Password => Ok(()),
         // That is the whole user, as without a path.
         Target::Core => Err(ScimError::RemoveWithoutPath),
-        Target::Extension(schema) => {
-            attributes.remove(schema.id);
-            Ok(())
-        }
-        Target::CustomExtension { urn } => {
-            attributes.retain(|key, _| !key.eq_ignore_ascii_case(&urn));
-            Ok(())
-        }
+        Target::Extension(schema) => match listed(value) {
+            Some(listed) => remove_listed(attributes, schema, listed, notes, work),
+            None => {
+                attributes.remove(schema.id);
+                Ok(())
+            }
+        },
+        Target::CustomExtension { urn } => match listed(value) {
+            Some(listed) => listed.into_iter().try_for_each(|(name, value)| {
+                custom::remove_attribute(attributes, (&urn, &name, None), Some(value), notes, work)
+            }),
+            None => {
+                attributes.retain(|key, _| !key.eq_ignore_ascii_case(&urn));
+                Ok(())
+            }
+        },
         Target::CustomAttribute { urn, name, filter, part } => {
             let names = (urn.as_str(), name.as_str(), part.as_deref());
             match filter {
@@ -272,17 +274,78 @@ pub(crate) fn remove(
                     put_list(holder, attribute, list);
                     return Ok(());
                 }
-                match selection.part {
-                    Some(part) => {
-                        let object = Map::from_iter([(part.name.to_owned(), Value::Null)]);
-                        merge_complex(holder, attribute, object, notes)
+                let lost = match (selection.part, value) {
+                    (Some(part), _) => Map::from_iter([(part.name.to_owned(), Value::Null)]),
+                    (None, Some(Value::Object(named))) if has_parts_alone(attribute) && !named.is_empty() => {
+                        named_parts(holder, attribute, named, notes)?
                     }
-                    None if is_another(holder, attribute, value, notes)? => Ok(()),
-                    None => unset(holder, attribute, notes),
-                }
+                    (None, value) => {
+                        let stays = is_another(holder, attribute, value, notes)?;
+                        return if stays { Ok(()) } else { unset(holder, attribute, notes) };
+                    }
+                };
+                merge_complex(holder, attribute, lost, notes)
             })
         }
     }
+}
+
+/// What a remove of a whole extension lists: as with values of a list, only that is removed. Who lists nothing means the whole.
+fn listed(value: Option<Value>) -> Option<Map<String, Value>> {
+    match value {
+        Some(Value::Object(listed)) if !listed.is_empty() => Some(listed),
+        _ => None,
+    }
+}
+
+/// Removes those attributes of an extension that have the values that are listed, or any where `null` is.
+fn remove_listed(
+    attributes: &mut Map<String, Value>,
+    schema: &'static Schema,
+    listed: Map<String, Value>,
+    notes: &mut Notes,
+    work: &Work,
+) -> Result<(), ScimError> {
+    for (key, value) in listed {
+        work.spend(LOOK)?;
+        let Some(attribute) = schema.attribute(&key) else {
+            leave_aside(&key, &value, notes)?;
+            continue;
+        };
+        notes.add(DialectNote::RemoveByValue(attribute.name.into()));
+        if !attribute.is_complex() {
+            let named = attribute_value(attribute, value.clone(), notes)?;
+            let present = attributes.get(schema.id).and_then(|extension| extension.get(attribute.name));
+            if named.is_some_and(|named| present != Some(&named)) {
+                continue;
+            }
+        }
+        let selection = Selection { extension: Some(schema), attribute, filter: None, part: None };
+        remove(attributes, Target::Attribute(selection), Some(value), notes, work)?;
+    }
+    Ok(())
+}
+
+/// Whether nothing but its parts tells what a complex attribute is, as of `name`.
+fn has_parts_alone(attribute: &Attribute) -> bool {
+    attribute.is_complex() && attribute.sub_attribute("value").is_none()
+}
+
+/// The same of the parts of a complex attribute: those that it has, each to be unassigned.
+fn named_parts(
+    holder: &Map<String, Value>,
+    attribute: &'static Attribute,
+    named: Map<String, Value>,
+    notes: &mut Notes,
+) -> Result<Map<String, Value>, ScimError> {
+    notes.add(DialectNote::RemoveByValue(attribute.name.into()));
+    let named = attribute_value(attribute, named.into(), notes)?;
+    let present = |name: &str| holder.get(attribute.name).and_then(|parts| parts.get(name));
+    let named = named.as_ref().and_then(Value::as_object).into_iter().flatten();
+    Ok(named
+        .filter(|(name, value)| present(name) == Some(value))
+        .map(|(name, _)| (name.clone(), Value::Null))
+        .collect())
 }
 
 /// Whether a remove names another value than the one that a complex attribute such as `manager` has: a client that

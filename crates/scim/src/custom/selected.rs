@@ -20,20 +20,30 @@ pub(crate) fn set_selected(
     verb: Verb,
     work: &Work,
 ) -> Result<(), ScimError> {
-    let given = match (part, value) {
-        (_, Value::Null) => return remove_selected(attributes, (urn, name, part), filter, work),
-        (Some(part), value) => Map::from_iter([(part.to_owned(), value)]),
-        (None, Value::Object(given)) => given,
-        (None, _) => {
-            return Err(ScimError::InvalidType { attribute: echo(name), expected: "an object" });
-        }
-    };
-    let bytes = Value::Object(given.clone()).to_string().len();
+    if value.is_null() {
+        return remove_selected(attributes, (urn, name, part), filter, work);
+    }
+    let bytes = value.to_string().len();
+    let invalid = |expected| ScimError::InvalidType { attribute: echo(name), expected };
     let mut many = 0_usize;
-    change(attributes, (urn, name), filter, work, |parts| {
+    change(attributes, (urn, name), filter, work, |chosen| {
         many += 1;
         work.spend(bytes)?;
-        set_attributes(parts, given.clone(), verb, work)
+        match (chosen, part, value.clone()) {
+            (Value::Object(parts), Some(part), value) => {
+                set_attributes(parts, Map::from_iter([(part.to_owned(), value)]), verb, work)
+            }
+            (Value::Object(parts), None, Value::Object(given)) => set_attributes(parts, given, verb, work),
+            (Value::Object(_), None, _) => Err(invalid("an object")),
+            (_, Some(part), _) if !is_itself(part) => {
+                Err(invalid("an object, because a part of it is named"))
+            }
+            (_, _, Value::Object(_) | Value::Array(_)) => Err(invalid("a text, a number or a boolean")),
+            (plain, _, value) => {
+                *plain = value;
+                Ok(())
+            }
+        }
     })?;
     // What nobody defines is not made from what a filter says of it.
     if many == 0 { Err(ScimError::NoTarget { path: echo(&format!("{name}[…]")) }) } else { Ok(()) }
@@ -46,10 +56,19 @@ pub(crate) fn remove_selected(
     filter: &Filter,
     work: &Work,
 ) -> Result<(), ScimError> {
-    change(attributes, (urn, name), filter, work, |parts| {
-        parts.retain(|key, _| part.is_some_and(|part| !key.eq_ignore_ascii_case(part)));
+    change(attributes, (urn, name), filter, work, |chosen| {
+        match (chosen, part) {
+            (Value::Object(parts), Some(part)) => parts.retain(|key, _| !key.eq_ignore_ascii_case(part)),
+            (_, Some(part)) if !is_itself(part) => {}
+            (whole, _) => *whole = Value::Null,
+        }
         Ok(())
     })
+}
+
+/// Whether a part of a text, a number or a boolean is all of it, as [`Filter::selects_custom`] reads it.
+fn is_itself(part: &str) -> bool {
+    part.eq_ignore_ascii_case("value")
 }
 
 /// Changes each value that the filter chooses. What is empty then is gone.
@@ -58,7 +77,7 @@ fn change(
     (urn, name): (&str, &str),
     filter: &Filter,
     work: &Work,
-    mut change: impl FnMut(&mut Map<String, Value>) -> Result<(), ScimError>,
+    mut change: impl FnMut(&mut Value) -> Result<(), ScimError>,
 ) -> Result<(), ScimError> {
     look_through(attributes, urn, work)?;
     let Some(Value::Object(extension)) = attributes.get_mut(urn) else { return Ok(()) };
@@ -70,12 +89,12 @@ fn change(
     // A name that no value has may be a slip, and behind a `not` it would choose all.
     let known = names(values, work)?;
     if filter.names_all(&|path| known.contains(&path.name.to_ascii_lowercase())) {
-        for parts in values.iter_mut().filter_map(Value::as_object_mut) {
+        for value in values {
             work.spend(LOOK)?;
-            let is_chosen = filter.selects_custom(parts, work);
+            let is_chosen = filter.selects_custom(value, work);
             work.check()?;
             if is_chosen {
-                change(parts)?;
+                change(value)?;
             }
         }
     }
@@ -89,9 +108,10 @@ fn change(
     Ok(())
 }
 
-/// The names of all parts, in lower case.
+/// The names of all parts, in lower case. A value that has none is its own `value`.
 fn names(values: &[Value], work: &Work) -> Result<HashSet<String>, ScimError> {
     let names = values.iter().filter_map(Value::as_object).flat_map(Map::keys);
     work.spend(names.clone().map(|name| LOOK.saturating_add(name.len())).sum())?;
-    Ok(names.map(|name| name.to_ascii_lowercase()).collect())
+    let itself = values.iter().any(|value| !value.is_object()).then(|| "value".to_owned());
+    Ok(names.map(|name| name.to_ascii_lowercase()).chain(itself).collect())
 }

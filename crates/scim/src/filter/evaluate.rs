@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use super::{Filter, Literal, Operator};
 use crate::error::{ScimError, echo};
 use crate::fold::fold;
+use crate::note::{DialectNote, Notes};
 use crate::path::AttributePath;
 use crate::schema::{Attribute, AttributeType, Case, ResourceType, find_attribute};
 use crate::work::{LOOK, Work};
@@ -35,8 +36,8 @@ enum Scope<'a> {
     Resource(ResourceType, &'a Map<String, Value>),
     /// Sub-attributes of one value.
     Value(&'static Attribute, &'a Map<String, Value>),
-    /// Parts of a value that no schema defines.
-    Custom(&'a Map<String, Value>),
+    /// Parts of a value that no schema defines; one that has none is its own `value`.
+    Custom(&'a Value),
 }
 
 /// One evaluation: what it costs, and the texts that it has folded, so that none is folded for each term anew.
@@ -102,7 +103,7 @@ impl Filter {
     }
 
     /// The same of a value that no schema defines.
-    pub(crate) fn selects_custom(&self, value: &Map<String, Value>, work: &Work) -> bool {
+    pub(crate) fn selects_custom(&self, value: &Value, work: &Work) -> bool {
         Evaluation::of(self, work).evaluate(self, Scope::Custom(value)) && work.check().is_ok()
     }
 
@@ -114,14 +115,53 @@ impl Filter {
     ///
     /// [`ScimError::FilterType`].
     pub fn check_types(&self, resource_type: ResourceType) -> Result<(), ScimError> {
-        check(self, &|path| {
-            find_attribute(resource_type, path.urn.as_deref(), &path.name).map(|located| located.attribute)
-        })
+        check(self, &|path| defined(resource_type, path))
     }
 
     /// The same for a filter over the values of one attribute.
     pub(crate) fn check_value_types(&self, attribute: &'static Attribute) -> Result<(), ScimError> {
         check(self, &|path| attribute.sub_attribute(&path.name))
+    }
+
+    /// What the type of an attribute does not have and was understood: booleans that came as strings.
+    #[must_use]
+    pub fn type_notes(&self, resource_type: ResourceType) -> Vec<DialectNote> {
+        let mut notes = Notes::default();
+        note(self, &|path| defined(resource_type, path), &mut notes);
+        notes.into_vec()
+    }
+
+    /// The same for a filter over the values of one attribute.
+    pub(crate) fn note_values(&self, attribute: &'static Attribute, notes: &mut Notes) {
+        note(self, &|path| attribute.sub_attribute(&path.name), notes);
+    }
+}
+
+fn defined(resource_type: ResourceType, path: &AttributePath) -> Option<&'static Attribute> {
+    find_attribute(resource_type, path.urn.as_deref(), &path.name).map(|located| located.attribute)
+}
+
+fn note(filter: &Filter, find: &dyn Fn(&AttributePath) -> Option<&'static Attribute>, notes: &mut Notes) {
+    match filter {
+        Filter::And(filters) | Filter::Or(filters) => {
+            filters.iter().for_each(|inner| note(inner, find, notes));
+        }
+        Filter::Not(inner) => note(inner, find, notes),
+        Filter::ValuePath { path, filter: inner } => {
+            if let Some(attribute) = find(path) {
+                note(inner, &|path| attribute.sub_attribute(&path.name), notes);
+            }
+        }
+        Filter::Compare { path, literal: literal @ Literal::Text(_), .. } => {
+            let named = find(path).map(|attribute| leaf(attribute, path.sub_attribute.as_deref()));
+            if let Some(Leaf::Found(leaf)) = named
+                && leaf.kind == AttributeType::Boolean
+                && literal.as_boolean().is_some()
+            {
+                notes.add(DialectNote::StringBoolean(leaf.name));
+            }
+        }
+        Filter::Compare { .. } | Filter::Present(_) => {}
     }
 }
 
@@ -215,7 +255,7 @@ impl Evaluation<'_> {
             Filter::Compare { path, operator, literal } => self.compare(path, *operator, literal, scope),
             Filter::ValuePath { path, filter: inner } => {
                 if let Some(values) = self.custom_values(path, scope) {
-                    return objects(values).any(|value| self.evaluate(inner, Scope::Custom(value)));
+                    return values.into_iter().any(|value| self.evaluate(inner, Scope::Custom(value)));
                 }
                 find_values(path, scope).is_some_and(|(attribute, values)| {
                     objects(values).any(|value| self.evaluate(inner, Scope::Value(attribute, value)))

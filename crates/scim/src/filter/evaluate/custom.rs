@@ -32,14 +32,16 @@ impl Evaluation<'_> {
 
     /// The values that a name of a custom extension leads to; none where the name is a defined one.
     pub(super) fn custom_values<'a>(&self, path: &AttributePath, scope: Scope<'a>) -> Option<Vec<&'a Value>> {
-        let holder = match scope {
+        let value = match scope {
             Scope::Resource(_, resource) if path.is_custom() => {
-                path.urn.as_deref().and_then(|urn| self.find(resource, urn)).and_then(Value::as_object)
+                let extension = path.urn.as_deref().and_then(|urn| self.find(resource, urn));
+                extension.and_then(Value::as_object).and_then(|holder| self.find(holder, &path.name))
             }
-            Scope::Custom(value) => Some(value),
+            Scope::Custom(Value::Object(parts)) => self.find(parts, &path.name),
+            Scope::Custom(Value::Null | Value::Array(_)) => None,
+            Scope::Custom(plain) => Some(plain).filter(|_| path.name.eq_ignore_ascii_case("value")),
             Scope::Resource(..) | Scope::Value(..) => return None,
         };
-        let value = holder.and_then(|holder| self.find(holder, &path.name));
         let values: Vec<&Value> = match value {
             None => Vec::new(),
             Some(Value::Array(values)) => values.iter().collect(),

@@ -1,10 +1,10 @@
 //! PATCH of the extensions that an organization makes for itself.
 
 use portcullis_scim::facet::facets;
-use portcullis_scim::{ScimError, ScimType, User, Work, parse_patch};
+use portcullis_scim::{DialectNote, Filter, ResourceType, ScimError, ScimType, User, Work, parse_patch};
 use serde_json::{Value, json};
 
-use crate::wire::{patch, patch_body, patched, refused_patch, refused_user, user};
+use crate::wire::{ENTERPRISE, patch, patch_body, patched, refused_patch, refused_user, user};
 
 #[test]
 fn custom_extensions_are_patched_by_their_urns() {
@@ -330,4 +330,130 @@ fn a_name_that_stands_twice_in_a_custom_extension_is_refused_and_what_was_stored
     ] {
         assert_eq!(patched(&stored, &json!([operation])).attributes()[urn], json!({"x": 1}), "{operation}");
     }
+}
+
+#[test]
+fn a_text_a_number_or_a_boolean_is_its_own_value_to_a_filter_and_has_no_other_part() {
+    let urn = "urn:acme:hr:2.0:User";
+    let start = json!({"tags": ["gold", "x"], "levels": [3, 4], "on": [true], "one": "gold", "both": ["a", {"value": "a"}]});
+    let before = user(&json!({"userName": "a", urn: start}));
+    let path = |rest: &str| format!("{urn}:{rest}");
+    for (operation, name, expected) in [
+        (json!({"op": "remove", "path": path("tags[value eq \"GOLD\"]")}), "tags", json!(["x"])),
+        (json!({"op": "remove", "path": path("tags[value eq \"gold\"].value")}), "tags", json!(["x"])),
+        (
+            json!({"op": "replace", "path": path("tags[Value eq \"gold\"]"), "value": null}),
+            "tags",
+            json!(["x"]),
+        ),
+        (json!({"op": "remove", "path": path("tags[value pr]")}), "tags", Value::Null),
+        (json!({"op": "remove", "path": path("tags[not (value eq \"x\")]")}), "tags", json!(["x"])),
+        (json!({"op": "remove", "path": path("tags[type eq \"gold\"]")}), "tags", json!(["gold", "x"])),
+        (json!({"op": "remove", "path": path("tags[value eq \"gold\"].type")}), "tags", json!(["gold", "x"])),
+        (json!({"op": "remove", "path": path("levels[value eq 3]")}), "levels", json!([4])),
+        (json!({"op": "remove", "path": path("on[value eq true]")}), "on", Value::Null),
+        (json!({"op": "remove", "path": path("one[value eq \"gold\"]")}), "one", Value::Null),
+        (json!({"op": "remove", "path": path("both[value eq \"a\"]")}), "both", Value::Null),
+        (
+            json!({"op": "replace", "path": path("tags[value eq \"x\"]"), "value": "y"}),
+            "tags",
+            json!(["gold", "y"]),
+        ),
+        (
+            json!({"op": "add", "path": path("tags[value eq \"x\"].value"), "value": 7}),
+            "tags",
+            json!(["gold", 7]),
+        ),
+    ] {
+        let after = patched(&before, &json!([operation]));
+        let mut whole = start.clone();
+        whole.as_object_mut().expect("an object").remove(name);
+        if !expected.is_null() {
+            whole[name] = expected;
+        }
+        assert_eq!(after.attributes()[urn], whole, "{operation}");
+    }
+    for (rest, value, refused) in [
+        ("tags[value eq \"gold\"].type", json!("y"), ScimType::InvalidValue),
+        ("tags[value eq \"gold\"]", json!({"value": "y"}), ScimType::InvalidValue),
+        ("tags[value eq \"gold\"]", json!(["y"]), ScimType::InvalidValue),
+        ("tags[value eq \"z\"]", json!("y"), ScimType::NoTarget),
+    ] {
+        let operation = json!([{"op": "replace", "path": path(rest), "value": value}]);
+        assert_eq!(refused_patch(&before, &operation).scim_type(), Some(refused), "{rest}");
+    }
+    let matches = |text: &str| {
+        let filter = Filter::parse(text).expect("a filter");
+        filter.matches(ResourceType::User, before.attributes())
+    };
+    for (text, is_match) in [
+        ("tags[value eq \"gold\"]", true),
+        ("tags[value eq \"z\"]", false),
+        ("tags[type eq \"gold\"]", false),
+        ("levels[value gt 3]", true),
+        ("levels[value gt 4]", false),
+    ] {
+        assert_eq!(matches(&path(text)), is_match, "{text}");
+    }
+    assert!(!matches(&format!("not ({})", path("tags[value eq \"gold\"]"))));
+}
+
+#[test]
+fn a_part_is_removed_from_each_value_of_a_list_of_a_custom_extension() {
+    let urn = "urn:acme:hr:2.0:User";
+    let start = json!({"tags": [{"value": "gold", "n": 1}, {"VALUE": "x"}, "plain"], "texts": ["a", "b"]});
+    let before = user(&json!({"userName": "a", urn: start}));
+    let left = |operation: Value| patched(&before, &json!([operation])).attributes()[urn].clone();
+    let path = |rest: &str| format!("{urn}:{rest}");
+    let removed = json!({"op": "remove", "path": path("tags.value")});
+    assert_eq!(left(removed), json!({"tags": [{"n": 1}], "texts": ["a", "b"]}));
+    let removed = json!({"op": "remove", "path": path("tags.N")});
+    assert_eq!(
+        left(removed),
+        json!({"tags": [{"value": "gold"}, {"VALUE": "x"}, "plain"], "texts": ["a", "b"]})
+    );
+    let listed = json!({"op": "remove", "path": path("tags.value"), "value": ["gold", "plain"]});
+    assert_eq!(left(listed), json!({"tags": [{"n": 1}, {"VALUE": "x"}], "texts": ["a", "b"]}));
+    let removed = json!({"op": "remove", "path": path("texts.value")});
+    assert_eq!(left(removed)["texts"], Value::Null);
+    let removed = json!({"op": "remove", "path": path("texts.other")});
+    assert_eq!(left(removed), start);
+}
+
+#[test]
+fn a_remove_of_a_whole_extension_takes_what_it_lists_and_all_where_it_lists_nothing() {
+    let urn = "urn:acme:hr:2.0:User";
+    let before = user(&json!({
+        "userName": "a", urn: {"tags": ["gold", "x"], "desk": "7"},
+        ENTERPRISE: {"costCenter": "C1", "department": "D", "manager": {"value": "M"}},
+        "name": {"givenName": "A", "familyName": "B"},
+    }));
+    let after = |path: &str, value: Value| {
+        let (after, notes) =
+            patch(&before, &json!([{"op": "Remove", "path": path, "value": value}])).expect("a user");
+        assert!(notes.iter().any(|note| matches!(note, DialectNote::RemoveByValue(_))), "{path}: {notes:?}");
+        after.attributes().clone()
+    };
+    let listed = after(ENTERPRISE, json!({"Department": "D", "manager": {"value": "M"}}));
+    assert_eq!(listed[ENTERPRISE], json!({"costCenter": "C1"}));
+    assert_eq!(after(ENTERPRISE, json!({"department": null}))[ENTERPRISE].get("department"), None);
+    // Whoever sets the new one first and then removes the old one does not lose the new one.
+    let others = after(ENTERPRISE, json!({"department": "old", "manager": {"value": "old"}}));
+    assert_eq!(others, *before.attributes());
+    assert_eq!(after(urn, json!({"TAGS": ["gold"]}))[urn], json!({"tags": ["x"], "desk": "7"}));
+    assert_eq!(after(urn, json!({"desk": "7", "tags": ["gold", "x"]})).get(urn), None);
+    assert_eq!(
+        after("name", json!({"givenName": "A", "familyName": "old"}))["name"],
+        json!({"familyName": "B"})
+    );
+    for path in [urn, ENTERPRISE, "name"] {
+        for value in [json!({}), json!(null), json!("x")] {
+            let operation = json!([{"op": "remove", "path": path, "value": value}]);
+            if path != "name" || !value.is_string() {
+                assert_eq!(patched(&before, &operation).attributes().get(path), None, "{operation}");
+            }
+        }
+    }
+    let odd = json!([{"op": "remove", "path": ENTERPRISE, "value": {"urn:ietf:params:scim:schemas:core:9.9:x": 1}}]);
+    assert!(matches!(refused_patch(&before, &odd), ScimError::UnknownAttribute { .. }));
 }

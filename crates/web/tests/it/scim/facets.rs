@@ -109,6 +109,37 @@ async fn whoever_is_given_another_value_of_an_extensions_list_keeps_the_access_t
 }
 
 #[tokio::test]
+async fn however_a_value_of_an_extension_is_taken_away_what_it_gave_goes_with_it() {
+    let staff = Provider::new();
+    let urn = "urn:acme:hr:2.0:User";
+    let tags = format!("{urn}:tags");
+    mapped(&staff, &tags, "gold", json!({ "role": "member" })).await;
+    for (name, had, operation) in [
+        ("a", json!(["gold", "x"]), json!({ "op": "remove", "path": format!("{tags}[value eq \"gold\"]") })),
+        (
+            "b",
+            json!([{ "value": "gold" }, { "value": "x" }]),
+            json!({ "op": "remove", "path": format!("{tags}.value") }),
+        ),
+        ("c", json!(["gold"]), json!({ "op": "Remove", "path": urn, "value": { "tags": ["gold"] } })),
+        (
+            "d",
+            json!(["gold", "x"]),
+            json!({ "op": "replace", "path": format!("{tags}[value eq \"gold\"]"), "value": "y" }),
+        ),
+    ] {
+        let made = staff.made("/Users", with(name, json!({ urn: { "tags": had, "desk": "7" } }))).await;
+        let email = format!("{name}@acme.test");
+        let key = staff.key(&staff.member(&email).await).await;
+        assert_eq!(staff.code(&key).await, "allowed", "{operation}");
+        let answer = staff.patched(&format!("/Users/{made}"), json!([operation])).await.json();
+        assert_eq!(answer[urn]["desk"], "7", "{operation}: {answer}");
+        assert_eq!(standing(&staff, &email).await.0, "suspended", "{operation}: {answer}");
+        assert_eq!(staff.code(&key).await, "member_inactive", "{operation}");
+    }
+}
+
+#[tokio::test]
 async fn values_are_compared_to_the_letter_and_names_in_any_spelling() {
     let staff = Provider::new();
     mapped(&staff, "USERTYPE", "Employee", json!({ "role": "viewer" })).await;
