@@ -5,6 +5,7 @@
 //! requests). It is linear in the bytes of the body.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -15,6 +16,9 @@ use crate::limits::{MAX_JSON_DEPTH, MAX_JSON_STRING_BYTES, MAX_JSON_VALUES, MIN_
 use crate::members::{Members, PlainMember};
 
 /// The byte order mark that some clients put before their UTF-8.
+/// Names that are compared one by one.
+const FEW_NAMES: usize = 16;
+
 const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
 /// Parses a body that must be one JSON object.
@@ -211,15 +215,29 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
         let mut object = Map::new();
+        let mut folded = HashSet::new();
         while let Some(key) = entries.next_key::<String>()? {
             self.bounds.check_text(&key)?;
             let place = if key == "members" || key == "value" { Place::Members } else { Place::Elsewhere };
             let value = entries.next_value_seed(Node { place, ..inner })?;
-            if object.contains_key(&key) {
+            if is_twice(&key, &object, &mut folded) {
                 return Err(self.bounds.refuse::<A::Error>(ScimError::DuplicateKey { key: echo(&key) }));
             }
             object.insert(key, value);
         }
         Ok(Value::Object(object))
     }
+}
+
+/// Whether that name stands in the object already, in whatever case: letter case does not distinguish names (RFC 7643 section
+/// 2.1), and whichever of the two was believed, the other would be dropped and answered as done. `folded` has the names of a
+/// large object, where looking at each would cost more.
+fn is_twice(key: &str, object: &Map<String, Value>, folded: &mut HashSet<String>) -> bool {
+    if object.len() < FEW_NAMES {
+        return object.keys().any(|name| name.eq_ignore_ascii_case(key));
+    }
+    if folded.is_empty() {
+        folded.extend(object.keys().map(|name| name.to_ascii_lowercase()));
+    }
+    !folded.insert(key.to_ascii_lowercase())
 }

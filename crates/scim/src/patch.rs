@@ -149,7 +149,7 @@ fn parse_path(value: &Value, notes: &mut Notes) -> Result<Option<Path>, ScimErro
             Ok(None)
         }
         Value::String(text) => {
-            let parsed = PatchPath::parse(text)?;
+            let parsed = PatchPath::parse_noting(text, notes)?;
             note_spelling(text, notes);
             Ok(Some(Path { text: echo(text), parsed }))
         }

@@ -10,6 +10,7 @@ use crate::error::{ScimError, echo};
 use crate::filter::Filter;
 use crate::filter::parser::Parser;
 use crate::limits::MAX_PATH_BYTES;
+use crate::note::Notes;
 use crate::urn::{Meant, is_custom, is_custom_with, is_uri, meant, read_start};
 
 /// The name of an attribute or sub-attribute, as the client spelled it.
@@ -85,6 +86,11 @@ impl PatchPath {
     /// Parses `attrPath / valuePath ["." NAME]`, or a bare schema URN. What is a URI and no name of an attribute, such as
     /// `urn:acme:hr:1.0`, is such a URN.
     pub(crate) fn parse(text: &str) -> Result<Self, ScimError> {
+        Self::parse_noting(text, &mut Notes::default())
+    }
+
+    /// The same, with the liberties that a filter in it took.
+    pub(crate) fn parse_noting(text: &str, notes: &mut Notes) -> Result<Self, ScimError> {
         let invalid = || ScimError::InvalidPath { path: echo(text) };
         if text.len() > MAX_PATH_BYTES {
             return Err(invalid());
@@ -100,7 +106,8 @@ impl PatchPath {
                 None => Err(invalid()),
             };
         }
-        let (path, filter) = Parser::new(text).parse_value_path().map_err(|_| invalid())?;
+        let (path, filter, noted) = Parser::new(text).parse_value_path().map_err(|_| invalid())?;
+        noted.into_iter().for_each(|note| notes.add(note));
         Ok(Self::Attribute { path, filter: Some(filter) })
     }
 }

@@ -93,6 +93,9 @@ pub(crate) fn find_target(
         {
             notes.add(DialectNote::UnqualifiedExtension(schema.name));
         }
+        if let Some(filter) = filter {
+            filter.note_values(located.attribute, notes);
+        }
         return Ok(find_defined(located, path.sub_attribute.as_deref(), filter.as_ref()));
     }
     Ok(match &path.urn {

@@ -55,7 +55,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The whole text as `attrPath "[" filter "]" ["." NAME]`. The sub-attribute is put into the path.
-    pub(crate) fn parse_value_path(mut self) -> Result<(AttributePath, Filter), ScimError> {
+    pub(crate) fn parse_value_path(mut self) -> Result<(AttributePath, Filter, Vec<DialectNote>), ScimError> {
         self.check_length()?;
         let mut path = self.parse_attribute_path()?;
         if path.sub_attribute.is_some() {
@@ -64,7 +64,7 @@ impl<'a> Parser<'a> {
         let filter = self.parse_brackets()?;
         path.sub_attribute = self.parse_dotted_name()?;
         self.expect_end()?;
-        Ok((path, filter))
+        Ok((path, filter, self.notes.into_vec()))
     }
 
     fn check_length(&self) -> Result<(), ScimError> {
@@ -175,11 +175,11 @@ impl<'a> Parser<'a> {
         if !self.skip_spaces() {
             return Err(self.expected("a blank and a value"));
         }
-        let literal = self.parse_literal()?;
+        let literal = self.parse_literal(operator)?;
         Ok(Filter::Compare { path, operator, literal })
     }
 
-    fn parse_literal(&mut self) -> Result<Literal, ScimError> {
+    fn parse_literal(&mut self, operator: Operator) -> Result<Literal, ScimError> {
         if self.rest().starts_with('"') {
             let text = self.parse_string()?;
             return if text.contains('\0') {
@@ -195,7 +195,12 @@ impl<'a> Parser<'a> {
         if word.starts_with(OTHER_QUOTES) || word.ends_with(OTHER_QUOTES) {
             return Err(self.expected("a value in double quotes"));
         }
+        let start = self.at;
         self.at += word.len();
+        if operator == Operator::Eq {
+            self.take_more_words();
+        }
+        let word = self.text.get(start..self.at).unwrap_or(word);
         Ok(match word {
             "null" => Literal::Null,
             "true" => Literal::Boolean(true),
@@ -206,6 +211,28 @@ impl<'a> Parser<'a> {
                 Literal::Text(word.to_owned())
             }
         })
+    }
+
+    /// Takes what follows a word without quotes and can be nothing but more of it: some clients ask for a name with blanks as it
+    /// stands. What has an operator in it lacks an `and`, and is none.
+    fn take_more_words(&mut self) {
+        let start = self.at;
+        while let Some(rest) = self.text.get(self.at..).filter(|rest| rest.starts_with(' ')) {
+            let trimmed = rest.trim_start_matches(' ');
+            let word = run(trimmed, |c| matches!(c, ' ' | ')' | ']'));
+            let is = |name: &str| word.eq_ignore_ascii_case(name);
+            if word.is_empty() || is("and") || is("or") {
+                return;
+            }
+            if word.contains(['"', '(', '[', '\0'])
+                || is("pr")
+                || Operator::ALL.iter().any(|o| is(o.as_str()))
+            {
+                self.at = start;
+                return;
+            }
+            self.at += rest.len() - trimmed.len() + word.len();
+        }
     }
 
     fn parse_string(&mut self) -> Result<String, ScimError> {

@@ -476,3 +476,35 @@ fn values_of_custom_extensions_are_compared_by_what_they_are() {
     let other = Filter::parse("urn:acme:2.0:Other:badge pr").expect("a filter");
     assert!(!other.matches(ResourceType::User, person));
 }
+
+#[test]
+fn a_name_with_blanks_may_come_without_quotes_and_a_lacking_and_is_no_part_of_it() {
+    let text = |filter: &str| match Filter::parse(filter) {
+        Ok(Filter::Compare { literal: Literal::Text(text), .. }) => Some(text),
+        _ => None,
+    };
+    assert_eq!(text("userName eq john doe").as_deref(), Some("john doe"));
+    assert_eq!(text("userName eq  van  der Berg ").as_deref(), Some("van  der Berg"));
+    assert_eq!(text("userName eq 7 of nine").as_deref(), Some("7 of nine"));
+    assert_eq!(text("(userName eq john doe)").as_deref(), Some("john doe"));
+    let both =
+        Filter::parse("userName eq john doe and active eq true or title eq head of sales").expect("a filter");
+    assert_eq!(
+        both,
+        Filter::parse("userName eq \"john doe\" and active eq true or title eq \"head of sales\"")
+            .expect("a filter")
+    );
+    assert!(Filter::parse("emails[type eq my work and value pr]").is_ok());
+    for refused in [
+        "userName eq john title eq x",
+        "userName eq john title pr",
+        "userName eq john \"doe\"",
+        "userName eq john (doe",
+        "userName ne john doe",
+        "userName sw john doe",
+        "userName eq \"john\" doe",
+        "userName eq john and",
+    ] {
+        assert!(Filter::parse(refused).is_err(), "{refused}");
+    }
+}

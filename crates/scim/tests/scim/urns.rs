@@ -214,6 +214,53 @@ fn the_urns_of_drafts_among_the_schemas_of_a_body_are_noted_and_not_missed() {
 }
 
 #[test]
+fn what_a_filter_takes_liberties_with_is_noted_wherever_it_stands() {
+    let before =
+        user(&json!({"userName": "a", "emails": [{"value": "a@x.test", "type": "work", "primary": true}]}));
+    let noted = |path: &str| {
+        let operation = json!([{"op": "replace", "path": path, "value": "b@x.test"}]);
+        patch(&before, &operation).expect("a user").1
+    };
+    assert_eq!(noted("emails[type eq work].value"), [DialectNote::BareLiteral]);
+    assert_eq!(noted("emails[primary eq \"True\"].value"), [DialectNote::StringBoolean("primary")]);
+    assert_eq!(noted("emails[primary eq true].value"), []);
+    let notes = |text: &str| Filter::parse(text).expect("a filter").type_notes(ResourceType::User);
+    assert_eq!(notes("active eq \"True\""), [DialectNote::StringBoolean("active")]);
+    let nested = "title pr and not (emails[type eq \"work\" or primary ne \"false\"])";
+    assert_eq!(notes(nested), [DialectNote::StringBoolean("primary")]);
+    assert_eq!(notes("active eq true or userName eq \"true\" or active pr"), []);
+}
+
+#[test]
+fn names_that_differ_in_case_alone_are_one_name_given_twice() {
+    let patch = |operations: &str| {
+        let body = format!(r#"{{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],{operations}}}"#);
+        parse_patch(body.as_bytes())
+    };
+    let inactive = r#"{"op":"replace","path":"active","value":false}"#;
+    for operations in [
+        format!(r#""Operations":[{inactive}],"operations":[{{"op":"replace","path":"title","value":"x"}}]"#),
+        r#""Operations":[{"op":"replace","path":"active","value":false,"Value":true}]"#.to_owned(),
+        r#""Operations":[{"op":"replace","OP":"add","path":"active","value":false}]"#.to_owned(),
+    ] {
+        assert!(matches!(patch(&operations), Err(ScimError::DuplicateKey { .. })), "{operations}");
+    }
+    assert!(patch(&format!(r#""Operations":[{inactive}]"#)).is_ok());
+    let many = |last: &str| {
+        let names: Vec<String> = (0..40).map(|n| format!(r#""name{n}":1"#)).collect();
+        format!(r#"{{"userName":"a","urn:acme:hr:2.0:User":{{{},"{last}":2}}}}"#, names.join(","))
+    };
+    assert!(parse_user(many("name40").as_bytes()).is_ok());
+    for twice in ["NAME3", "Name39", "name20"] {
+        let refused = parse_user(many(twice).as_bytes());
+        assert!(matches!(refused, Err(ScimError::DuplicateKey { .. })), "{twice}");
+    }
+    let members =
+        json!({"displayName": "g"}).to_string().replace('}', r#","members":[{"value":"a","VALUE":"b"}]}"#);
+    assert!(matches!(parse_group(members.as_bytes()), Err(ScimError::DuplicateKey { .. })));
+}
+
+#[test]
 fn the_core_schema_as_a_whole_is_not_removed() {
     let urn = "urn:ietf:params:scim:schemas:core:2.0:User";
     for path in [urn, "urn:scim:schemas:core:1.0"] {

@@ -122,6 +122,7 @@ async fn list(
     };
     if let Some(filter) = &query.filter {
         filter.check_types(kind)?;
+        desk.hear(filter.type_notes(kind));
     }
     let wants = |attribute| query.projection.wants(kind, attribute);
     let belong = match (kind, &query.projection) {
