@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::id::{MembershipId, UserId};
+use portcullis_domain::id::{MembershipId, OrganizationId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::text::{Slug, email_key};
@@ -25,7 +25,7 @@ use portcullis_store::user::Authenticator;
 use portcullis_store::{Priority, Tx, membership, organization, user};
 use secrecy::SecretString;
 
-use self::telling::{Refused, note_refused, note_wrong};
+use self::telling::{Refused, note_opened, note_refused, note_throttled, note_wrong};
 use crate::access::settle;
 use crate::evaluation::find_bearer;
 use crate::membership::rank_of;
@@ -46,6 +46,8 @@ const PER_SOURCE: Allowance = Allowance { max_tries: 60, window_s: 15 * 60 };
 const PER_SITE: Allowance = Allowance { max_tries: 600, window_s: 15 * 60 };
 /// Right tries of one person, as many as they have sessions: each writes one, and ends another.
 const RIGHT: Allowance = Allowance { max_tries: 100, window_s: 5 * 60 };
+/// Tries that were not even looked at, of which the administrators are told: the first of each address.
+const TOLD: Allowance = Allowance { max_tries: 1, window_s: 15 * 60 };
 /// Seconds within which a person chooses among their organizations.
 const CHOICE_S: i64 = 300;
 
@@ -222,7 +224,8 @@ pub async fn sign_in(
         known.browser.contains(&one.user) || homes.has(one.user, source, portcullis.now())
     };
     let at_home: Vec<UserId> = known.authenticators.iter().filter(is_at_home).map(|one| one.user).collect();
-    let counted = admit(portcullis, &address, &visitor, &at_home)?;
+    let counted = admit(portcullis, &address, &visitor, &at_home)
+        .inspect_err(|error| note_throttled(portcullis, &address, (&visitor, &at_home), error))?;
     let proven = compare(portcullis, password, known.authenticators, counted).await?;
     if proven.is_empty() {
         note_wrong(portcullis, &address, (&visitor, at_home));
@@ -239,7 +242,7 @@ pub async fn sign_in(
             let members = active(tx, moment, &theirs, &wish)?;
             match members.as_slice() {
                 [] => Err(SignInRefusal::MemberInactive.into()),
-                [only] => Ok(Found::One(open(tx, moment, only, (&wish, limits))?)),
+                [only] => Ok(Found::One(open(tx, moment, only, (&wish, limits))?, only.organization)),
                 several => Ok(Found::Several(choices(tx, several)?)),
             }
         })
@@ -248,7 +251,10 @@ pub async fn sign_in(
     let found = found
         .inspect_err(|e| note_refused(portcullis, &visitor, Refused { users: users(), chosen: None }, e))?;
     match found {
-        Found::One(opened) => Ok(SignedIn::Here(opened)),
+        Found::One(opened, organization) => {
+            note_opened(portcullis, &visitor, &opened, (organization, address));
+            Ok(SignedIn::Here(opened))
+        }
         Found::Several(choices) => {
             Ok(SignedIn::Choose { ticket: ticket(portcullis, &proven, &visitor)?, choices })
         }
@@ -256,7 +262,7 @@ pub async fn sign_in(
 }
 
 enum Found {
-    One(Opened),
+    One(Opened, OrganizationId),
     Several(Vec<Choice>),
 }
 
@@ -286,10 +292,13 @@ pub async fn choose(
             }
             let members = active(tx, moment, &proven, &wish)?;
             let member = members.iter().find(|m| m.id == chosen).ok_or(SignInRefusal::MemberInactive)?;
-            open(tx, moment, member, (&wish, limits))
+            Ok((open(tx, moment, member, (&wish, limits))?, member.organization, member.email.clone()))
         })
         .await;
-    opened.inspect_err(|e| note_refused(portcullis, &visitor, refused, e))
+    let (opened, organization, email) =
+        opened.inspect_err(|e| note_refused(portcullis, &visitor, refused, e))?;
+    note_opened(portcullis, &visitor, &opened, (organization, email));
+    Ok(opened)
 }
 
 /// The active memberships of those whose password was right, while that password still is theirs.

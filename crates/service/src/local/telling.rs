@@ -1,16 +1,23 @@
-//! What administrators are told of sign-ins by password that were refused. Nobody who signs in waits for it.
+//! What administrators are told of sign-ins by password. Nobody who signs in waits for it.
 
 use std::collections::BTreeSet;
 
-use portcullis_domain::id::{MembershipId, UserId};
+use portcullis_domain::audit::{Action, EventDraft, Outcome};
+use portcullis_domain::cause::Actor;
+use portcullis_domain::id::{MembershipId, OrganizationId, UserId};
 use portcullis_domain::membership::MembershipState;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::secret::SecretHash;
 use portcullis_domain::text::domain_of;
 use portcullis_store::user::MembershipOfUser;
-use portcullis_store::{Tx, domain, membership, user};
+use portcullis_store::{Priority, Tx, domain, membership, user};
 use serde_json::{Value, json};
 
+use super::{PER_SOURCE, TOLD};
 use crate::refusal::SignInRefusal;
+use crate::session::{self, Opened};
 use crate::sign_in::Visitor;
+use crate::throttle::network;
 use crate::trace::TraceDraft;
 use crate::{Portcullis, ServiceError};
 
@@ -25,7 +32,23 @@ pub(super) struct Refused {
     pub(super) chosen: Option<MembershipId>,
 }
 
-/// Leaves a trace of such a refusal under its request: the page tells people to hand that on. Each organization hears of its
+/// Leaves a trace of a session that was opened.
+pub(super) fn note_opened(
+    portcullis: &Portcullis,
+    visitor: &Visitor,
+    opened: &Opened,
+    (organization, subject): (OrganizationId, String),
+) {
+    let content = json!({
+        "membership": opened.membership,
+        "token": opened.token,
+        "source": visitor.source.to_string(),
+    });
+    note(portcullis, visitor, (organization, subject), "ok", content);
+}
+
+/// Leaves a trace of such a refusal, and an event as of whomever a connection has proven, under its request: the page tells
+/// people to hand that on. Each organization hears of its
 /// own member, and none of what was chosen at another.
 pub(super) fn note_refused(
     portcullis: &Portcullis,
@@ -48,6 +71,10 @@ pub(super) fn note_refused(
     tokio::spawn(async move {
         let about = portcullis.read(move |tx, _| whom_it_is_about(tx, &refused, of_active)).await;
         for (one, email) in about.unwrap_or_default().into_iter().take(MAX_TOLD) {
+            let at = (one.organization, one.membership);
+            if let Err(error) = note_event(&portcullis, &visitor, at, code).await {
+                tracing::error!(error.message = %error, "the event of a refused sign-in could not be written");
+            }
             let content = json!({
                 "membership": one.membership,
                 "source": visitor.source.to_string(),
@@ -55,9 +82,29 @@ pub(super) fn note_refused(
                 "received": received.unwrap_or(one.state.as_str()),
                 "advice": advice,
             });
-            note(&portcullis, &visitor, (&one, email), code, content);
+            note(&portcullis, &visitor, (one.organization, email), code, content);
         }
     });
+}
+
+/// The audit event of somebody who proved themselves and was refused.
+async fn note_event(
+    portcullis: &Portcullis,
+    visitor: &Visitor,
+    (organization, membership): (OrganizationId, MembershipId),
+    code: &'static str,
+) -> Result<(), ServiceError> {
+    let event =
+        EventDraft { outcome: Outcome::Refused, ..EventDraft::new(Action::SignInRefused, membership) };
+    let event = event.with(json!({ "code": code }));
+    let cause = session::cause(Actor::System, visitor.request);
+    portcullis
+        .write(Priority::Ordinary, move |tx, moment| {
+            let plan = Plan::because(organization, cause).noting(event.clone());
+            moment.apply(tx, &plan)?;
+            Ok(())
+        })
+        .await
 }
 
 fn whom_it_is_about(
@@ -87,6 +134,40 @@ pub(super) fn note_wrong(
     address: &str,
     (visitor, at_home): (&Visitor, Vec<UserId>),
 ) {
+    let refusal = SignInRefusal::WrongPassword;
+    let (code, advice) = (refusal.code(), refusal.advice());
+    let expected = ("the password of that address", "another");
+    note_of_address(portcullis, address, (visitor, at_home), (code, expected, advice));
+}
+
+/// The same of a try that was not looked at, because too many before it were wrong: of each address once in a while, and not of
+/// as many addresses as somebody cares to try.
+pub(super) fn note_throttled(
+    portcullis: &Portcullis,
+    address: &str,
+    (visitor, at_home): (&Visitor, &[UserId]),
+    error: &ServiceError,
+) {
+    let (tries, now) = (&portcullis.door().tries, portcullis.now());
+    let told_of_source = format!("told/source/{}", network(visitor.source));
+    let told_of_address = format!("told/address/{}", SecretHash::of(address).as_str());
+    if tries.admit(&told_of_address, TOLD, now).is_err()
+        || tries.admit(&told_of_source, PER_SOURCE, now).is_err()
+    {
+        return;
+    }
+    let expected = ("a try once the wait is over", "one after too many that were wrong");
+    let advice = "have them wait a quarter of an hour, or an hour where many tried from everywhere; traces `wrong_password` before \
+                  this one say from where";
+    note_of_address(portcullis, address, (visitor, at_home.to_vec()), (error.code(), expected, advice));
+}
+
+fn note_of_address(
+    portcullis: &Portcullis,
+    address: &str,
+    (visitor, at_home): (&Visitor, Vec<UserId>),
+    (code, (expected, received), advice): (&'static str, (&'static str, &'static str), &'static str),
+) {
     let (portcullis, address, visitor) = (portcullis.clone(), address.to_owned(), visitor.clone());
     tokio::spawn(async move {
         let key = address.clone();
@@ -95,17 +176,11 @@ pub(super) fn note_wrong(
             let content = json!({
                 "membership": one.membership,
                 "source": visitor.source.to_string(),
-                "expected": "the password of that address",
-                "received": "another",
-                "advice": SignInRefusal::WrongPassword.advice(),
+                "expected": expected,
+                "received": received,
+                "advice": advice,
             });
-            note(
-                &portcullis,
-                &visitor,
-                (&one, address.clone()),
-                SignInRefusal::WrongPassword.code(),
-                content,
-            );
+            note(&portcullis, &visitor, (one.organization, address.clone()), code, content);
         }
     });
 }
@@ -113,12 +188,12 @@ pub(super) fn note_wrong(
 fn note(
     portcullis: &Portcullis,
     visitor: &Visitor,
-    (about, subject): (&MembershipOfUser, String),
+    (organization, subject): (OrganizationId, String),
     outcome: &str,
     content: Value,
 ) {
     portcullis.traces().note(TraceDraft {
-        organization: about.organization,
+        organization,
         kind: "sign_in",
         outcome: outcome.to_owned(),
         subject,

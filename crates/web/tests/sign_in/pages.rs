@@ -110,6 +110,38 @@ async fn set_state(world: &World, org: &str, email: &str, state: &str) {
 }
 
 #[tokio::test]
+async fn a_sign_in_by_password_leaves_a_trace_and_so_does_the_first_that_is_kept_waiting() {
+    let world = World::new().await;
+    joined(&world, "acme", ADA, "member").await;
+    // Joining was a try at the address too.
+    world.clock.pass_s(15 * 60);
+    let tried = async |password: &str| world.try_password("198.51.100.1", "", (ADA, password)).await.0;
+    assert_eq!(tried(PASSWORD).await, 303);
+    let told = traces(&world, "acme", "ok").await;
+    assert_eq!((told.len(), &told[0]["subject"]), (1, &json!(ADA)), "{told:?}");
+    assert!(told[0]["content"]["token"].is_string(), "{told:?}");
+    for round in 1..3 {
+        for _ in 0..10 {
+            assert_eq!(tried("another, a wrong one").await, 403);
+        }
+        for _ in 0..3 {
+            assert_eq!(tried(PASSWORD).await, 429);
+        }
+        let mut told = Vec::new();
+        for _ in 0..200 {
+            told = traces(&world, "acme", "too_many_attempts").await;
+            if told.len() >= round {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(told.len(), round, "the first of those that wait: {told:?}");
+        assert_eq!(told[0]["subject"], json!(ADA));
+        world.clock.pass_s(15 * 60);
+    }
+}
+
+#[tokio::test]
 async fn a_right_password_that_is_refused_is_found_under_the_id_that_its_page_names() {
     let world = World::new().await;
     world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
@@ -131,6 +163,11 @@ async fn a_right_password_that_is_refused_is_found_under_the_id_that_its_page_na
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0]["request_id"], json!(format!("req_{}", request(&page.body))), "{told:?}");
     assert_eq!(told[0]["subject"], json!(ADA));
+    let path = "/organizations/globex/audit-events?action=sign_in.refused";
+    let (_, events) = world.root("GET", path, Value::Null).await;
+    let event = &events["items"][0];
+    assert_eq!((&event["detail"]["code"], &event["outcome"]), (&json!("member_inactive"), &json!("refused")));
+    assert_eq!(event["request_id"], told[0]["request_id"], "{event}");
     set_state(&world, "acme", ADA, "suspended").await;
     let page = browser.submit(&login, &form).await.unwrap();
     assert_eq!(outcome(&page), "member_inactive");
