@@ -49,6 +49,7 @@ const RULES_FAILURES: &str = "portcullis_rules_failures_total";
 const LAST_OWNERS_KEPT: &str = "portcullis_last_owners_kept_total";
 const SEQUENCER_FAILURES: &str = "portcullis_audit_sequencer_failures_total";
 const JOB_FAILURES: &str = "portcullis_job_failures_total";
+const ROOT_TOKEN_USES: &str = portcullis_service::root_use::USES;
 
 /// Every metric.
 const METRICS: &[Metric] = &[
@@ -109,6 +110,11 @@ const METRICS: &[Metric] = &[
         SEQUENCER_FAILURES,
         &[],
         "Turns of an organization whose log or receipts could not be numbered or signed",
+    ),
+    counter(
+        ROOT_TOKEN_USES,
+        &[],
+        "Requests that came by the root token, the way in when every other is shut",
     ),
     counter(
         JOB_FAILURES,
@@ -191,7 +197,7 @@ fn begin_at_zero() {
     for job in Job::ALL {
         metrics::counter!(JOB_FAILURES, "job" => job.as_str()).increment(0);
     }
-    for name in [RULES_FAILURES, LAST_OWNERS_KEPT, SEQUENCER_FAILURES] {
+    for name in [RULES_FAILURES, LAST_OWNERS_KEPT, SEQUENCER_FAILURES, ROOT_TOKEN_USES] {
         metrics::counter!(name).increment(0);
     }
 }

@@ -1,4 +1,4 @@
-//! Reads by the root token, in the audit log.
+//! Uses of the root token: each is counted and alarmed, and those that only read are in the audit log, too.
 //!
 //! What the root token writes names it as the actor already. What it only reads leaves an event too, at most one a
 //! minute and organization: enough to see that and when somebody looked, too little to bury the log under a script.
@@ -9,13 +9,15 @@ use std::sync::{Mutex, PoisonError};
 use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::id::OrganizationId;
+use portcullis_domain::id::{OrganizationId, RequestId};
 use portcullis_domain::plan::Plan;
 use portcullis_store::Priority;
 use serde_json::{Value, json};
 
 use crate::{Portcullis, ServiceError};
 
+/// Counts requests that came by the root token.
+pub const USES: &str = "portcullis_root_token_uses_total";
 /// Seconds within which further reads of one organization leave no further event.
 pub const GRAIN_S: i64 = 60;
 /// The most organizations that are remembered; beyond it a read leaves its event again.
@@ -25,11 +27,23 @@ const MAX_REMEMBERED: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct RootReads {
     last: Mutex<HashMap<OrganizationId, Timestamp>>,
+    /// When the log said last that it is used.
+    told: Mutex<Option<Timestamp>>,
     /// One read at a time writes its event, so that those beside it wait for it and write none.
     writing: tokio::sync::Mutex<()>,
 }
 
 impl RootReads {
+    /// Whether the log is to say that the token is used: once in a while is enough.
+    fn is_to_be_told(&self, now: Timestamp) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = told.is_none_or(|at| now < at || now >= at.plus_s(GRAIN_S));
+        if is_news {
+            *told = Some(now);
+        }
+        is_news
+    }
+
     /// Of which of these a read leaves an event.
     fn news(&self, organizations: &[OrganizationId], now: Timestamp) -> Vec<OrganizationId> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,6 +89,15 @@ impl From<String> for RootRead {
 }
 
 impl Portcullis {
+    /// Counts a request that came by the root token, which is the way in when every other is shut (invariant I6): whoever watches
+    /// the counter is alarmed, and whoever reads the log.
+    pub fn notice_root_use(&self, request: RequestId) {
+        metrics::counter!(USES).increment(1);
+        if self.root_reads().is_to_be_told(self.now()) {
+            tracing::warn!(request.id = %request, "the root token is used; further uses within a minute are counted only");
+        }
+    }
+
     /// Notes that the root token read something of these organizations, before it is answered.
     ///
     /// # Errors

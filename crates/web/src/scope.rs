@@ -19,6 +19,7 @@ use secrecy::SecretString;
 
 use crate::App;
 use crate::error::Problem;
+use crate::once::IDEMPOTENCY_KEY;
 use crate::route::{Needs, Queries};
 
 /// The request's id, as its caller sees it in `X-Request-Id`. Put into the extensions by the edge.
@@ -113,6 +114,9 @@ impl FromRequestParts<App> for Known {
             .await?;
         proof::keep(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
         must_know_the_query(parts)?;
+        if matches!(caller, Caller::Root) {
+            app.portcullis().notice_root_use(request);
+        }
         Ok(Self { caller, request })
     }
 }
@@ -168,7 +172,10 @@ impl FromRequestParts<App> for Scope {
         proof::keep(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
         must_know_the_query(parts)?;
         let scope = Self { caller, request, organization };
-        if matches!(scope.caller, Caller::Root) && only_reads(&parts.method, needs) {
+        if matches!(scope.caller, Caller::Root) {
+            app.portcullis().notice_root_use(scope.request);
+        }
+        if matches!(scope.caller, Caller::Root) && may_only_show(parts, needs) {
             let path = parts.uri.path().to_owned();
             app.portcullis().note_root_read(&[scope.organization.id], path, scope.cause()).await?;
         }
@@ -181,9 +188,9 @@ fn must_know_the_query(parts: &Parts) -> Result<(), Problem> {
     parts.extensions.get::<Queries>().map_or(Ok(()), |queries| queries.check(parts.uri.query()))
 }
 
-/// Whether a call changes nothing that would name its caller: it asks by a method that only reads, or needs no more than
-/// to see.
-fn only_reads(method: &Method, needs: Needs) -> bool {
+/// Whether a call may be answered with what there is and change nothing that would name its caller: it asks by a method that
+/// only reads, needs no more than to see, changes what may be so already, or may be answered again.
+fn may_only_show(parts: &Parts, needs: Needs) -> bool {
     let sees = match needs {
         Needs::Permission(p)
         | Needs::PermissionOfRecords(p)
@@ -191,5 +198,6 @@ fn only_reads(method: &Method, needs: Needs) -> bool {
         | Needs::PermissionOrLed(p) => p.only_sees(),
         Needs::Root | Needs::Known | Needs::Nothing => false,
     };
-    sees || matches!(*method, Method::GET | Method::HEAD)
+    let is_again = parts.headers.contains_key(IDEMPOTENCY_KEY);
+    sees || is_again || matches!(parts.method, Method::GET | Method::HEAD | Method::PATCH)
 }

@@ -16,12 +16,13 @@ use portcullis_service::{Moment, ServiceError, rules};
 use portcullis_store::db::Lock;
 use portcullis_store::{Priority, Tx, facts, membership, receipt};
 use portcullis_testkit::{Bench, ROOT_TOKEN};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// People whose access a job has to store anew: ten chunks.
-const PEOPLE: u16 = 5_000;
+/// People whose access a job has to store anew: eight chunks, which are one step of it. Were the sequencer a turn of the same
+/// loop, it would come once the step is over, when nobody is left.
+const PEOPLE: u16 = 4_000;
 /// Whoever looks too late finds nobody left: a receipt in the midst of one of so many changes is enough.
 const MAX_ATTEMPTS: usize = 20;
 /// How long a test waits for what must come.
@@ -148,6 +149,32 @@ fn a_last_owner_who_leaves_is_an_alarm_and_one_whose_organization_is_deleted_is_
     let boss = bench.member(acme, "boss@acme.test", "owner").membership;
     bench.write(move |tx, moment| off_board_member(tx, moment, acme, boss, "left", Cause::system()));
     assert_eq!(sequenced(), 1);
+}
+
+#[test]
+fn each_use_of_the_root_token_is_counted() {
+    let bench = Bench::sqlite();
+    let so_far = Arc::new(AtomicU64::new(0));
+    let counting = Counting { series: "portcullis_root_token_uses_total", so_far: Arc::clone(&so_far) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let acme = bench.organization("acme");
+    let key = bench.member(acme, "boss@acme.test", "owner").key;
+    let question = json!({
+        "subject": { "type": "token", "id": key }, "action": { "name": "use" },
+        "resource": { "type": "tool", "id": "Bash" },
+    });
+    let used = |method: &str, path: &str, by: &str, body: &Value| {
+        let call = bench.call(method, path, by, body.clone());
+        let (status, said) = metrics::with_local_recorder(&counting, || runtime.block_on(call));
+        assert!(status < 300, "{method} {path}: {said}");
+        so_far.load(Ordering::Relaxed)
+    };
+    let one = "/api/v1/organizations/acme";
+    assert_eq!(used("GET", one, &key, &Value::Null), 0, "the owner's own");
+    assert_eq!(used("GET", one, ROOT_TOKEN, &Value::Null), 1);
+    assert_eq!(used("PATCH", one, ROOT_TOKEN, &json!({ "name": "Acme" })), 2);
+    assert_eq!(used("GET", "/api/v1/me", ROOT_TOKEN, &Value::Null), 3);
+    assert_eq!(used("POST", "/access/v1/evaluation", ROOT_TOKEN, &question), 4);
 }
 
 #[test]

@@ -54,8 +54,13 @@ async fn note_if_root(
     (about, answer): (About, &Answer),
     called: Option<String>,
 ) -> Result<(), Problem> {
-    let (About::TheTokens, Some(bearer)) = (about, &answer.bearer) else { return Ok(()) };
-    let cause = Caller::Root.cause(request_id(parts, app));
+    if about != About::TheTokens {
+        return Ok(());
+    }
+    let request = request_id(parts, app);
+    app.portcullis().notice_root_use(request);
+    let Some(bearer) = &answer.bearer else { return Ok(()) };
+    let cause = Caller::Root.cause(request);
     let read = RootRead { path: parts.uri.path().to_owned(), called };
     app.portcullis().note_root_read(&[bearer.organization], read, cause).await?;
     Ok(())

@@ -294,6 +294,8 @@ async fn whatever_the_root_token_sees_of_an_organization_leaves_one_event_a_minu
         ("GET", "/api/v1/organizations".to_owned(), Value::Null),
         ("POST", format!("{ACME}/mappings/preview"), wish),
         ("POST", "/access/v1/evaluation".to_owned(), question),
+        // What changes nothing shows all the same.
+        ("PATCH", format!("{ACME}/members/{}", scene.member.membership), json!({})),
     ];
     for (method, path, body) in uses {
         scene.bench.clock.pass_s(60);
@@ -311,6 +313,19 @@ async fn whatever_the_root_token_sees_of_an_organization_leaves_one_event_a_minu
     }
     let elsewhere = noted("globex", &scene.stranger.key).await;
     assert_eq!(elsewhere.len(), 1, "the list of organizations shows every one of them: {elsewhere:?}");
+    let made_once = async || {
+        let authorization = format!("Bearer {ROOT_TOKEN}");
+        let headers = [("authorization", authorization.as_str()), ("idempotency-key", "k")];
+        let wish = json!({ "slug": "again", "name": "Again" });
+        let answer = scene.bench.exchange("POST", &format!("{ACME}/teams"), &headers, &wish).await;
+        assert_eq!(answer.status.as_u16(), 201, "{}", answer.text());
+    };
+    made_once().await;
+    scene.bench.clock.pass_s(60);
+    seen = noted("acme", &owner).await.len();
+    made_once().await;
+    seen += 1;
+    assert_eq!(noted("acme", &owner).await.len(), seen, "an answer that is given again shows what was made");
     // What shows nothing of any organization has no log to stand in.
     scene.bench.clock.pass_s(60);
     assert_eq!(scene.root("GET", "/api/v1/me", Value::Null).await.0, 200);
