@@ -14,6 +14,7 @@ mod fuzz;
 mod keycloak;
 mod mutants;
 mod postgres;
+mod scratch;
 mod setup;
 mod steps;
 mod suite;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::command::Invocation;
+use crate::scratch;
 use crate::workspace::Workspace;
 
 /// Names the cluster as `postgres://…`. Tests make databases of their own in it.
@@ -67,7 +68,7 @@ impl Cluster {
     pub(crate) fn start(workspace: &Workspace, durability: Durability) -> Result<Self> {
         let binaries = find_binaries()?;
         let run_as = if is_root()? { RunAs::Owner } else { RunAs::Myself };
-        let folder = make_folder(workspace, run_as)?;
+        let folder = make_folder(workspace, run_as, durability)?;
         initialise(&binaries, &folder, run_as)?;
         for _ in 0..MAX_PORT_TRIES {
             let port = free_port()?;
@@ -176,29 +177,17 @@ pub(crate) fn is_root() -> Result<bool> {
     Ok(Invocation::new("id", &["-u"]).read(Duration::from_secs(5))?.trim() == "0")
 }
 
-/// Removes what a killed run left behind: folders named after a process that is gone.
-fn sweep(parent: &Path) {
-    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(process) = name.strip_prefix(FOLDER_PREFIX) else { continue };
-        if !Path::new("/proc").join(process).exists() {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// Makes the cluster's folder: in the build folder if its owner can reach that, else in the system's temporary folder.
-fn make_folder(workspace: &Workspace, run_as: RunAs) -> Result<PathBuf> {
-    let name = format!("{FOLDER_PREFIX}{}", std::process::id());
+/// Makes the cluster's folder: in memory if nothing waits for the disk and there is room, else in the build folder if its owner
+/// can reach that, else in the system's temporary folder.
+fn make_folder(workspace: &Workspace, run_as: RunAs, durability: Durability) -> Result<PathBuf> {
     std::fs::create_dir_all(&workspace.target).context("could not make the build folder")?;
     let reachable = match run_as {
         RunAs::Myself => true,
         RunAs::Owner => as_owner("test", &["-x"]).and([path_text(&workspace.target)]).succeeds(),
     };
-    let parent = if reachable { workspace.target.clone() } else { std::env::temp_dir() };
-    sweep(&parent);
-    let folder = parent.join(name);
-    std::fs::create_dir_all(&folder).with_context(|| format!("could not make `{}`", folder.display()))?;
+    let on_disk = if reachable { workspace.target.clone() } else { std::env::temp_dir() };
+    let in_memory = if durability == Durability::Unsynced { scratch::in_memory() } else { None };
+    let folder = scratch::make(in_memory.unwrap_or(&on_disk), FOLDER_PREFIX)?;
     if run_as == RunAs::Owner {
         Invocation::new("chown", &[OWNER]).and([path_text(&folder)]).read(Duration::from_secs(5))?;
     }
@@ -255,6 +244,8 @@ fn settings(folder: &Path, port: u16, durability: Durability) -> Vec<String> {
     if durability == Durability::Unsynced {
         settings.push("fsync=off".to_owned());
         settings.push("full_page_writes=off".to_owned());
+        // What was written is not needed for long, and may lie in memory.
+        settings.push("max_wal_size=256MB".to_owned());
     }
     settings
 }

@@ -224,6 +224,11 @@ impl Step {
         )
     }
 
+    /// True if the step's tests throw away what they write, and none looks for it after a power cut.
+    pub(crate) fn may_write_to_memory(self) -> bool {
+        matches!(self, Self::Tests | Self::OnPostgres)
+    }
+
     /// What the step runs.
     pub(crate) fn work(self, workspace: &Workspace, tier: Tier) -> Work {
         match self {

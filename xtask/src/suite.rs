@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::command::{Ending, Invocation};
 use crate::postgres::{Cluster, Durability};
+use crate::scratch::TestFiles;
 use crate::setup;
 use crate::steps::{Step, Work};
 use crate::tidy;
@@ -150,6 +151,7 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<ExitCo
     } else {
         None
     };
+    let test_files = TestFiles::in_memory();
     for &step in after {
         let environment = match (&set_up, &cluster) {
             (Err(error), _) if step.wants_set_up() => Err(format!("set-up failed: {error:#}")),
@@ -157,6 +159,8 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<ExitCo
             (_, Some(Ok(cluster))) => Ok(cluster.environment().to_vec()),
             _ => Ok(Vec::new()),
         };
+        let files = test_files.as_ref().filter(|_| step.may_write_to_memory()).map(TestFiles::environment);
+        let environment = environment.map(|all| all.into_iter().chain(files).collect());
         outcomes.push(run_step(workspace, step, selection.tier, environment, &outcomes));
     }
     drop(cluster);

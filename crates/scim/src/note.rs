@@ -88,6 +88,7 @@ pub enum DialectKind {
     StringBoolean,
     /// A number came for text; its digits were kept.
     NumberAsString,
+    /// A number came as a string; it was read as the number.
     StringNumber,
     /// A single value came in a list of one; the value was taken.
     ListAroundSingle,

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use super::{BINARIES, Cluster, Durability, FOLDER_PREFIX, URL, sweep};
+use super::{BINARIES, Cluster, Durability, URL};
 use crate::workspace::Workspace;
 
 #[test]
@@ -19,18 +19,4 @@ fn a_cluster_answers_at_its_url_and_is_gone_when_it_is_dropped() {
     drop(cluster);
     assert!(TcpStream::connect(address).is_err());
     assert!(!folder.exists());
-}
-
-#[test]
-fn the_folder_of_a_dead_run_is_swept_and_that_of_a_living_one_is_kept() {
-    let parent = std::env::temp_dir().join(format!("portcullis-sweep-{}", std::process::id()));
-    let dead = parent.join(format!("{FOLDER_PREFIX}4194305"));
-    let living = parent.join(format!("{FOLDER_PREFIX}{}", std::process::id()));
-    let foreign = parent.join("portcullis-data");
-    for folder in [&dead, &living, &foreign] {
-        std::fs::create_dir_all(folder).unwrap();
-    }
-    sweep(&parent);
-    assert!(!dead.exists() && living.exists() && foreign.exists());
-    std::fs::remove_dir_all(parent).unwrap();
 }

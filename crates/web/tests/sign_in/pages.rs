@@ -167,7 +167,7 @@ async fn a_right_password_that_is_refused_is_found_under_the_id_that_its_page_na
     let (_, events) = world.root("GET", path, Value::Null).await;
     let event = &events["items"][0];
     assert_eq!((&event["detail"]["code"], &event["outcome"]), (&json!("member_inactive"), &json!("refused")));
-    assert_eq!(event["request_id"], told[0]["request_id"], "{event}");
+    assert_eq!(event["cause"]["request_id"], told[0]["request_id"], "{event}");
     set_state(&world, "acme", ADA, "suspended").await;
     let page = browser.submit(&login, &form).await.unwrap();
     assert_eq!(outcome(&page), "member_inactive");
